@@ -1,0 +1,1 @@
+"""Everything with weights: networks, bundles, predictors, the registry. Imports pipeline only."""

@@ -1,0 +1,1 @@
+"""All that a comment passes through that is not a network: schema, text, privacy, files, routing."""
