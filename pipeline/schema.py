@@ -175,7 +175,9 @@ def _task(name: str, body: Any, earlier: Mapping[str, Task]) -> Task:
     labels = _labels(body, where, earlier)
     least = 1 if kind in (Kind.MULTI, Kind.ASPECT) else 2
     if len(labels) < least:
-        raise SchemaError("schema_invalid", f"{where}: a {kind} task needs at least {least} labels; found {len(labels)}")
+        raise SchemaError(
+            "schema_invalid", f"{where}: a {kind} task needs at least {least} labels; found {len(labels)}"
+        )
     return Task(name, kind, str(body.get("zh", name)), labels, str(body.get("definition", "")))
 
 
@@ -223,7 +225,9 @@ def _minutes(value: Any, where: str) -> int | None:
         return value
     match = _DURATION.fullmatch(str(value).strip())
     if match is None:
-        raise SchemaError("schema_invalid", f"{where}: respond_within is like '30 min', '4 h' or '1 d'; found {value!r}")
+        raise SchemaError(
+            "schema_invalid", f"{where}: respond_within is like '30 min', '4 h' or '1 d'; found {value!r}"
+        )
     return int(match[1]) * _MINUTES[match[2]]
 
 
@@ -235,4 +239,8 @@ def _only(body: Mapping[str, Any], allowed: set[str], where: str) -> None:
 
 def _plain(label: Label) -> dict[str, Any]:
     # `is`, not `==`: a satisfaction of 0.0 equals False and must stay.
-    return {key: value for key, value in asdict(label).items() if value is not None and value is not False and value not in ("", ())}
+    return {
+        key: value
+        for key, value in asdict(label).items()
+        if value is not None and value is not False and value not in ("", ())
+    }
