@@ -1,0 +1,86 @@
+"""A model's answers for labelled examples, as columns beside their gold labels: what every figure is made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from models.calibration import Calibration
+from models.predictor import Columns
+from pipeline.errors import DataError, TextError
+from pipeline.feedback import Example
+from pipeline.prepare import prepare
+from pipeline.schema import LabelSchema, Task
+from training.columns import Decided, Floats, Labels, decide, gold_columns
+from training.metrics import RowStatistics, row_statistics
+
+
+class ColumnPredictor(Protocol):
+    """A model that scores many texts at once; models.predictor.BundlePredictor is one."""
+
+    schema: LabelSchema
+    calibration: Calibration
+    model_version: str
+
+    def predict_columns(self, texts: Sequence[str]) -> Columns: ...
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Examples with calibrated probabilities: (n, k) a task, (n, c, 4) for aspect tasks."""
+
+    examples: Sequence[Example]
+    schema: LabelSchema
+    calibration: Calibration
+    model_version: str
+    probabilities: Mapping[str, Floats]
+    gold: Mapping[str, Labels]
+
+    @property
+    def tasks(self) -> list[Task]:
+        """Tasks that have gold labels."""
+        return [task for task in self.schema.tasks if task.name in self.gold]
+
+    def decided(self, task: Task) -> Decided:
+        return decide(task, self.probabilities[task.name], self.calibration.task(task.name))
+
+    def statistics(self, task: Task) -> RowStatistics:
+        return row_statistics(
+            task, self.gold[task.name], self.probabilities[task.name], calibration=self.calibration.task(task.name)
+        )
+
+
+def score_examples(predictor: ColumnPredictor, examples: Sequence[Example]) -> Scored:
+    """Score all examples.
+
+    Raises DataError: `nothing_to_evaluate` without a labelled one, `bad_row` for a text that cannot be scored.
+    """
+    gold = gold_columns(examples, predictor.schema)
+    if not gold:
+        tasks = ", ".join(task.name for task in predictor.schema.tasks)
+        raise DataError(
+            "nothing_to_evaluate", f"expected rows labelled for one of {tasks}; found none in {len(examples)} rows"
+        )
+    try:
+        columns = predictor.predict_columns([example.text for example in examples])
+    except TextError:
+        raise _bad_row(examples) from None
+    return Scored(
+        examples=examples,
+        schema=predictor.schema,
+        calibration=predictor.calibration,
+        model_version=predictor.model_version,
+        probabilities={name: np.asarray(p, dtype=np.float64) for name, p in columns.probabilities.items()},
+        gold=gold,
+    )
+
+
+def _bad_row(examples: Sequence[Example]) -> DataError:
+    """Which row it was: the predictor only says what is wrong with it."""
+    for row, example in enumerate(examples, 1):
+        try:
+            prepare(example.text)
+        except TextError as error:
+            return DataError("bad_row", f"row {row} cannot be scored: {error.message}; mend or remove it")
+    return DataError("bad_row", "a row cannot be scored; `fankui data check` tells which")
