@@ -220,15 +220,20 @@ def _label(entry: Any, where: str) -> Label:
     )
 
 
-def _minutes(value: Any, where: str) -> int | None:
-    if value is None or isinstance(value, int):
+def minutes(value: Any) -> int | None:
+    """Minutes of a time such as '30 min', '4 h', '1 d' or a plain number of minutes; None for anything else."""
+    if isinstance(value, int):
         return value
     match = _DURATION.fullmatch(str(value).strip())
-    if match is None:
-        raise SchemaError(
-            "schema_invalid", f"{where}: respond_within is like '30 min', '4 h' or '1 d'; found {value!r}"
-        )
-    return int(match[1]) * _MINUTES[match[2]]
+    return int(match[1]) * _MINUTES[match[2]] if match else None
+
+
+def _minutes(value: Any, where: str) -> int | None:
+    found = minutes(value)
+    if found is None and value is not None:
+        wanted = "respond_within is like '30 min', '4 h' or '1 d'"
+        raise SchemaError("schema_invalid", f"{where}: {wanted}; found {value!r}")
+    return found
 
 
 def _only(body: Mapping[str, Any], allowed: set[str], where: str) -> None:

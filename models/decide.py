@@ -1,0 +1,121 @@
+"""Labels out of calibrated probabilities, for any schema: the one place where a probability becomes an answer."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from models.calibration import Calibration, TaskCalibration
+from models.heads import Array, exceedance
+from pipeline.feedback import AspectPrediction, Prediction, TaskPrediction
+from pipeline.schema import POLARITIES, Kind, LabelSchema, Task
+
+
+def decide(
+    schema: LabelSchema,
+    calibration: Calibration,
+    probabilities: Mapping[str, Array],
+    *,
+    model_version: str,
+    truncated: npt.NDArray[np.bool_],
+    windows: npt.NDArray[np.intp],
+    flags: Sequence[tuple[str, ...]],
+) -> list[Prediction]:
+    """One Prediction a row. `probabilities`: task -> (n, k), for an aspect task (n, c, 4)."""
+    tasks: dict[str, list[TaskPrediction]] = {}
+    aspects: dict[str, list[tuple[AspectPrediction, ...]]] = {}
+    for task in schema.tasks:
+        rows, settings = probabilities[task.name], calibration.task(task.name)
+        if task.kind is Kind.ASPECT:
+            aspects[task.name] = [_aspects(task, row, settings) for row in rows]
+        else:
+            chosen = chosen_labels(task, rows, settings)
+            tasks[task.name] = [_task(task, row, labels) for row, labels in zip(rows, chosen, strict=True)]
+    alerts = {task.name: alert_score(task, probabilities[task.name]) for task in schema.tasks if has_alerts(task)}
+    satisfied = satisfaction(schema, probabilities)
+    return [
+        Prediction(
+            tasks={name: found[i] for name, found in tasks.items()},
+            aspects={name: found[i] for name, found in aspects.items()},
+            model_version=model_version,
+            scores={name: float(found[i]) for name, found in alerts.items()},
+            satisfaction=None if satisfied is None else float(satisfied[i]),
+            truncated=bool(truncated[i]),
+            windows=int(windows[i]),
+            flags=flags[i],
+        )
+        for i in range(len(flags))
+    ]
+
+
+def chosen_labels(task: Task, rows: Array, settings: TaskCalibration) -> list[tuple[int, ...]]:
+    """Indices of the labels given: one for single and ordinal tasks, any number for multi. `rows`: (n, k)"""
+    if task.kind is Kind.MULTI:
+        return [tuple(np.flatnonzero(row >= settings.mentioned).tolist()) for row in rows]
+    if task.kind is Kind.ORDINAL:
+        cuts = np.array(settings.cuts or [0.5] * (len(task.labels) - 1))
+        return [(int(level),) for level in (exceedance(rows) >= cuts).sum(axis=1)]
+    return [(int(best),) for best in rows.argmax(axis=1)]
+
+
+def chosen_polarities(rows: Array, settings: TaskCalibration) -> npt.NDArray[np.int8]:
+    """Of every category -1, 0 or 1, or -2 where it is not mentioned. (n, c, 4) -> (n, c)"""
+    mentioned = 1.0 - rows[..., 0] >= settings.mentioned
+    return np.where(mentioned, rows[..., 1:].argmax(axis=-1) - 1, -2).astype(np.int8)
+
+
+def has_alerts(task: Task) -> bool:
+    """Whether the task gets a `<task>_score`."""
+    return task.kind is Kind.ORDINAL and any(label.alert for label in task.labels)
+
+
+def alert_score(task: Task, rows: Array) -> Array:
+    """P(any label marked `alert`). (n, k) -> (n,)"""
+    return np.asarray(rows[:, [label.alert for label in task.labels]].sum(axis=1).clip(0.0, 1.0))
+
+
+def satisfaction_task(schema: LabelSchema) -> Task | None:
+    """The first task whose labels all say how satisfied they are."""
+    for task in schema.tasks:
+        if task.kind in (Kind.SINGLE, Kind.ORDINAL) and all(label.satisfaction is not None for label in task.labels):
+            return task
+    return None
+
+
+def satisfaction(schema: LabelSchema, probabilities: Mapping[str, Array]) -> Array | None:
+    """Expected satisfaction on the scale 1 to 5, (n,), or None where no task tells it."""
+    task = satisfaction_task(schema)
+    if task is None:
+        return None
+    worth = np.array([label.satisfaction or 0.0 for label in task.labels])
+    return np.asarray(1.0 + 4.0 * (probabilities[task.name] @ worth).clip(0.0, 1.0))
+
+
+def _task(task: Task, row: Array, chosen: tuple[int, ...]) -> TaskPrediction:
+    values = dict(zip(task.keys, row.tolist(), strict=True))
+    if task.kind is not Kind.MULTI:
+        key = task.keys[chosen[0]]
+        return TaskPrediction(key, values[key], values)
+    keys = tuple(task.keys[i] for i in chosen)
+    # Nothing given is an answer too: as probable as that the likeliest label is absent.
+    certainty = min((values[key] for key in keys), default=1.0 - max(values.values()))
+    return TaskPrediction(keys, certainty, values)
+
+
+def _aspects(task: Task, row: Array, settings: TaskCalibration) -> tuple[AspectPrediction, ...]:
+    polarities = chosen_polarities(row, settings)
+    found = [_aspect(task.keys[i], row[i], int(polarities[i])) for i in np.flatnonzero(polarities > -2)]
+    return tuple(sorted(found, key=lambda aspect: -aspect.mentioned))
+
+
+def _aspect(category: str, states: Array, polarity: int) -> AspectPrediction:
+    mentioned = float(1.0 - states[0])
+    given = states[1:] / states[1:].sum()
+    return AspectPrediction(
+        category=category,
+        polarity=polarity,
+        probability=float(states[polarity + 2]),
+        mentioned=mentioned,
+        probabilities=dict(zip(POLARITIES.values(), given.tolist(), strict=True)),
+        satisfaction=float(1.0 + 4.0 * (given[2] + given[1] / 2)),
+    )

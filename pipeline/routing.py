@@ -1,0 +1,184 @@
+"""From a Prediction to a Decision: which queue, by when, and who may act on it (data/routing.toml). Pure.
+
+Zones: `auto` may be acted on unseen, `suggest` is worth proposing to a person, `review` needs a person's reading.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pipeline.errors import ConfigError
+from pipeline.feedback import Decision, Feedback, Prediction
+from pipeline.resources import shipped
+from pipeline.schema import minutes
+
+_OFFSET = re.compile(r"([+-])([01]\d):([0-5]\d)")
+
+ZONES = ("auto", "suggest", "review")
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Least probability of a task's label for the zones `auto` and `suggest`."""
+
+    auto: float
+    suggest: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingPolicy:
+    """data/routing.toml. Labels that it does not name go to the default queue, or have no due time."""
+
+    version: str
+    timezone: tzinfo  # of times that come without one
+    queue_task: str
+    default_queue: str
+    queues: Mapping[str, str] = field(default_factory=dict)  # label -> queue
+    due_task: str = ""
+    due: Mapping[str, timedelta] = field(default_factory=dict)  # label -> time to respond
+    thresholds: Mapping[str, Thresholds] = field(default_factory=dict)  # task -> instead of the model's own
+
+    def decide(
+        self, prediction: Prediction, feedback: Feedback, *, thresholds: Mapping[str, Thresholds], now: datetime
+    ) -> Decision:
+        """Where the comment goes. `thresholds` are the model's; the due time runs from created_at, else from `now`."""
+        queue, queue_reason = self._queue(prediction)
+        due_at, due_reason = self._due(prediction, feedback, now)
+        zone, zone_reasons = self._zone(prediction, {**thresholds, **self.thresholds})
+        return Decision(queue, due_at, zone, (*queue_reason, *due_reason, *zone_reasons))
+
+    def _queue(self, prediction: Prediction) -> tuple[str, tuple[str, ...]]:
+        label = _label(prediction, self.queue_task)
+        if label in self.queues:
+            return self.queues[label], (f"{self.queue_task}:{label}",)
+        return self.default_queue, ("default_queue",)
+
+    def _due(
+        self, prediction: Prediction, feedback: Feedback, now: datetime
+    ) -> tuple[datetime | None, tuple[str, ...]]:
+        label = _label(prediction, self.due_task)
+        if label not in self.due:
+            return None, ()
+        # A clock that runs ahead at the sender must not win the customer a later answer.
+        start = min(self._aware(feedback.created_at or now), self._aware(now))
+        return start + self.due[label], (f"{self.due_task}:{label}",)
+
+    def _zone(self, prediction: Prediction, thresholds: Mapping[str, Thresholds]) -> tuple[str, tuple[str, ...]]:
+        if "out_of_scope" in prediction.flags:
+            return "review", ("out_of_scope",)
+        routed = [name for name in (self.queue_task, self.due_task) if name in prediction.tasks]
+        worst, reasons = 0, []
+        for name in routed or list(prediction.tasks):
+            limits = thresholds.get(name, Thresholds(auto=1.0, suggest=0.0))
+            probability = prediction.tasks[name].probability
+            if probability < limits.suggest:
+                worst = 2
+                reasons.append(f"below_suggest:{name}")
+            elif probability < limits.auto:
+                worst = max(worst, 1)
+                reasons.append(f"below_auto:{name}")
+        return ZONES[worst], tuple(reasons)
+
+    def _aware(self, time: datetime) -> datetime:
+        return time if time.tzinfo else time.replace(tzinfo=self.timezone)
+
+
+def load_policy(path: Path | None = None) -> RoutingPolicy:
+    """Read a policy from TOML; without a path the shipped one. Raises ConfigError with the place of the mistake."""
+    path = path or shipped("data", "routing.toml")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError("routing_missing", f"routing file {path} does not exist; give --routing FILE.toml") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError("routing_unreadable", f"routing file {path} is not valid: {error}") from None
+    return policy_from_dict(data)
+
+
+def policy_from_dict(data: Mapping[str, Any]) -> RoutingPolicy:
+    """Check and build a policy from its plain form; ConfigError `routing_invalid` tells the first mistake."""
+    _only(data, {"version", "timezone", "queue", "due", "zones"}, "the file")
+    queue, due, zones = (_table(data, name) for name in ("queue", "due", "zones"))
+    _only(queue, {"task", "default", "labels"}, "[queue]")
+    _only(due, {"task", "labels"}, "[due]")
+    return RoutingPolicy(
+        version=str(data.get("version", "1")),
+        timezone=_timezone(str(data.get("timezone", "+08:00"))),
+        queue_task=str(queue.get("task", "category")),
+        default_queue=_text(queue.get("default", "general"), "[queue] default"),
+        queues={label: _text(name, f"[queue.labels] {label}") for label, name in _table(queue, "labels").items()},
+        due_task=str(due.get("task", "urgency")),
+        due={label: _time(value, f"[due.labels] {label}") for label, value in _table(due, "labels").items()},
+        thresholds={task: _thresholds(body, f"[zones.{task}]") for task, body in zones.items()},
+    )
+
+
+def _label(prediction: Prediction, task: str) -> str | None:
+    found = prediction.tasks.get(task)
+    if found is None:
+        return None
+    # Of several labels the likeliest routes.
+    return (
+        found.label
+        if isinstance(found.label, str)
+        else max(found.label, key=found.probabilities.__getitem__, default=None)
+    )
+
+
+def _thresholds(body: Any, where: str) -> Thresholds:
+    if not isinstance(body, Mapping) or set(body) != {"auto", "suggest"}:
+        raise _invalid(f"{where} needs auto and suggest, nothing else")
+    auto, suggest = body["auto"], body["suggest"]
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (auto, suggest))
+    if not numbers or not 0 <= suggest <= auto:
+        raise _invalid(
+            f"{where}: expected numbers with 0 <= suggest <= auto; found auto = {auto!r}, suggest = {suggest!r}"
+        )
+    return Thresholds(auto=float(auto), suggest=float(suggest))
+
+
+def _time(value: Any, where: str) -> timedelta:
+    found = minutes(value)
+    if found is None or found <= 0:
+        raise _invalid(f"{where}: expected a time such as '30 min', '4 h' or '1 d'; found {value!r}")
+    return timedelta(minutes=found)
+
+
+def _timezone(name: str) -> tzinfo:
+    # An offset works where the system has no time zone database, as in the smallest containers.
+    offset = _OFFSET.fullmatch(name)
+    if offset:
+        sign = -1 if offset[1] == "-" else 1
+        return timezone(sign * timedelta(hours=int(offset[2]), minutes=int(offset[3])))
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise _invalid(f"timezone: expected '+08:00' or a name such as 'Asia/Shanghai'; found {name!r}") from None
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise _invalid(f"{where}: expected the name of a queue; found {value!r}")
+    return value
+
+
+def _table(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = body.get(name, {})
+    if not isinstance(found, Mapping):
+        raise _invalid(f"{name}: expected a table; found {type(found).__name__}")
+    return found
+
+
+def _only(body: Mapping[str, Any], allowed: set[str], where: str) -> None:
+    unknown = sorted(set(body) - allowed)
+    if unknown:
+        raise _invalid(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(sorted(allowed))}")
+
+
+def _invalid(message: str) -> ConfigError:
+    return ConfigError("routing_invalid", f"routing: {message}")
