@@ -1,0 +1,122 @@
+"""One training in MLflow: params, metrics, curves, digests of the data, plots and the card. Never a text of a comment.
+
+Written in one go when the training is done, so that a run in MLflow is a finished one; what a killed
+process left behind is marked KILLED by the next attempt with the same model.
+"""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mlflow
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Metric, RunStatus
+
+from models.registry import quiet_client, tracking_uri
+
+_PARAM_CHARS = 250  # longer values belong into artifacts; MLflow itself refuses 6,000
+_METRICS_PER_CALL = 1000  # MLflow's limit for one log_batch
+
+
+@dataclass(frozen=True, slots=True)
+class DataRecord:
+    """One input file of a training: its file name, role, number of rows and sha256."""
+
+    name: str
+    role: str  # train | dev | test
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Everything that MLflow gets to know about one training."""
+
+    experiment: str
+    run_name: str
+    params: Mapping[str, str | int | float | bool]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    data: Sequence[DataRecord] = ()
+    curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)  # name -> (step, value)
+    artifacts: Sequence[Path] = ()  # files: plots, card, report, label map, thresholds
+
+
+def track(record: RunRecord, *, bundle_digest: str) -> str:
+    """Log one finished training and return its run id; the same model is not logged twice."""
+    client = quiet_client()
+    experiment = _experiment(client, record.experiment)
+    known = _finished_run(client, experiment, bundle_digest)
+    if known is not None:
+        return known
+    tags = {**record.tags, "bundle.digest": bundle_digest, "mlflow.runName": record.run_name}
+    run = client.create_run(experiment, tags=tags)
+    run_id: str = run.info.run_id
+    for name, value in record.params.items():
+        client.log_param(run_id, name, str(value)[:_PARAM_CHARS])
+    _log_metrics(client, run_id, record)
+    _log_inputs(run_id, record.data)
+    for file in record.artifacts:
+        client.log_artifact(run_id, str(file))
+    client.set_terminated(run_id, RunStatus.to_string(RunStatus.FINISHED))
+    return run_id
+
+
+def _experiment(client: mlflow.MlflowClient, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id if found else client.create_experiment(name))
+
+
+def _finished_run(client: mlflow.MlflowClient, experiment: str, digest: str) -> str | None:
+    runs = client.search_runs([experiment], filter_string=f"tags.`bundle.digest` = '{digest}'")
+    for run in runs:
+        if run.info.status == "RUNNING":
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+    return next((str(run.info.run_id) for run in runs if run.info.status == "FINISHED"), None)
+
+
+def _log_metrics(client: mlflow.MlflowClient, run_id: str, record: RunRecord) -> None:
+    now = mlflow.utils.time.get_current_time_millis()
+    points = [Metric(name, value, now, 0) for name, value in record.metrics.items()]
+    points += [Metric(name, value, now, step) for name, curve in record.curves.items() for step, value in curve]
+    for start in range(0, len(points), _METRICS_PER_CALL):
+        client.log_batch(run_id, metrics=points[start : start + _METRICS_PER_CALL])
+
+
+def _log_inputs(run_id: str, data: Sequence[DataRecord]) -> None:
+    # log_input works on the active run only; the client has no call that takes a Dataset.
+    mlflow.set_tracking_uri(tracking_uri())
+    logging.getLogger("mlflow.tracking.fluent").setLevel(logging.ERROR)
+    with mlflow.start_run(run_id=run_id):
+        for file in data:
+            source = CodeDatasetSource(tags={"file": file.name, "rows": file.rows})
+            # MLflow keeps 36 characters of a digest; the whole sha256 stands in the tags.
+            dataset = MetaDataset(source, name=file.name, digest=file.digest[:36])
+            mlflow.log_input(dataset, context=file.role, tags={"sha256": file.digest, "rows": str(file.rows)})
+
+
+def git_state(folder: Path) -> Mapping[str, str]:
+    """Commit and cleanliness of the checkout at `folder` as tags; empty outside a checkout or without git."""
+    import subprocess
+
+    def ask(*words: str) -> str | None:
+        try:
+            run = subprocess.run(
+                ["git", "-C", str(folder), *words],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=10,
+                env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return run.stdout.strip() if run.returncode == 0 else None
+
+    commit = ask("rev-parse", "HEAD")
+    if not commit:
+        return {}
+    return {"git.commit": commit, "git.dirty": str(bool(ask("status", "--porcelain"))).lower()}
