@@ -252,12 +252,12 @@ def _ece(sums: Figures) -> Floats:
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
     """part / whole, NaN where there is nothing to divide by."""
-    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0))
 
 
 def _share(part: Floats, whole: Floats) -> Floats:
     """part / whole, 0 where there is nothing to divide by, as scikit-learn's zero_division=0."""
-    return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole > 0))
 
 
 _BLOCKS = {Kind.SINGLE: _exclusive, Kind.ORDINAL: _ordinal, Kind.MULTI: _multi, Kind.ASPECT: _aspect}
