@@ -106,8 +106,9 @@ def _pointer(home: Path) -> dict[str, Any] | None:
 def _champion(home: Path, found: Any) -> Champion | None:
     if found is None:
         return None
-    values = {key: found.get(key) for key in _KEYS} if isinstance(found, dict) else {}
-    if not values or not all(isinstance(value, str) for value in values.values()):
+    body = found if isinstance(found, dict) else {}
+    values = {key: body[key] for key in _KEYS if isinstance(body.get(key), str)}
+    if set(values) != _KEYS:
         raise _unreadable(home / POINTER)
     path = Path(values["path"])
     if path.is_absolute() or ".." in path.parts:

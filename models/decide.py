@@ -24,10 +24,12 @@ def decide(
     """One Prediction a row. `probabilities`: task -> (n, k), for an aspect task (n, c, 4)."""
     tasks: dict[str, list[TaskPrediction]] = {}
     aspects: dict[str, list[tuple[AspectPrediction, ...]]] = {}
+    mentioned: dict[str, list[dict[str, float]]] = {}
     for task in schema.tasks:
         rows, settings = probabilities[task.name], calibration.task(task.name)
         if task.kind is Kind.ASPECT:
             aspects[task.name] = [_aspects(task, row, settings) for row in rows]
+            mentioned[task.name] = [dict(zip(task.keys, row, strict=True)) for row in (1.0 - rows[..., 0]).tolist()]
         else:
             chosen = chosen_labels(task, rows, settings)
             tasks[task.name] = [_task(task, row, labels) for row, labels in zip(rows, chosen, strict=True)]
@@ -38,6 +40,7 @@ def decide(
             tasks={name: found[i] for name, found in tasks.items()},
             aspects={name: found[i] for name, found in aspects.items()},
             model_version=model_version,
+            mentioned={name: found[i] for name, found in mentioned.items()},
             scores={name: float(found[i]) for name, found in alerts.items()},
             satisfaction=None if satisfied is None else float(satisfied[i]),
             truncated=bool(truncated[i]),

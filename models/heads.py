@@ -47,7 +47,7 @@ def probabilities(task: Task, logits: npt.ArrayLike, temperature: float = 1.0) -
     """
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     if task.kind is Kind.ORDINAL:
-        return levels(np.cumprod(sigmoid(scaled), axis=-1))
+        return levels(np.cumprod(sigmoid(scaled), axis=-1, dtype=np.float64))
     if task.kind is Kind.MULTI:
         return sigmoid(scaled)
     return softmax(scaled)

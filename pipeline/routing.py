@@ -54,7 +54,7 @@ class RoutingPolicy:
 
     def _queue(self, prediction: Prediction) -> tuple[str, tuple[str, ...]]:
         label = _label(prediction, self.queue_task)
-        if label in self.queues:
+        if label is not None and label in self.queues:
             return self.queues[label], (f"{self.queue_task}:{label}",)
         return self.default_queue, ("default_queue",)
 
@@ -62,7 +62,7 @@ class RoutingPolicy:
         self, prediction: Prediction, feedback: Feedback, now: datetime
     ) -> tuple[datetime | None, tuple[str, ...]]:
         label = _label(prediction, self.due_task)
-        if label not in self.due:
+        if label is None or label not in self.due:
             return None, ()
         # A clock that runs ahead at the sender must not win the customer a later answer.
         start = min(self._aware(feedback.created_at or now), self._aware(now))

@@ -1,0 +1,161 @@
+"""A Prediction in the forms that people and programs get it: columns of a scored file, and the item of the HTTP answer.
+
+The one place for both forms' names; generic over any schema.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from models.decide import has_alerts, satisfaction_task
+from pipeline.errors import FeedbackError
+from pipeline.feedback import AspectPrediction, Decision, Prediction, TaskPrediction
+from pipeline.schema import POLARITIES, Kind, LabelSchema
+
+ALTERNATIVES = 3
+"""Labels beside the chosen one that the HTTP answer names."""
+
+_DIGITS = 6  # of probabilities: they are good to two
+
+
+def column_kinds(
+    schema: LabelSchema, *, routed: bool = False, all_probabilities: bool = False
+) -> list[tuple[str, str]]:
+    """Name and kind of every output column, in order; the kinds are those of pipeline/writers.py.
+
+    `routed` adds queue, due_at and zone; `all_probabilities` one column for every label.
+    """
+    found: list[tuple[str, str]] = []
+    for task in schema.tasks:
+        if task.kind is Kind.ASPECT:
+            found.append((task.name, "aspects"))
+        else:
+            found.append((task.name, "labels" if task.kind is Kind.MULTI else "text"))
+            found.append((f"{task.name}_probability", "number"))
+        if has_alerts(task):
+            found.append((f"{task.name}_score", "number"))
+        if all_probabilities:
+            found.extend((f"{task.name}_p_{key}", "number") for key in task.keys)
+    if satisfaction_task(schema) is not None:
+        found.append(("satisfaction", "number"))
+    found += [("truncated", "flag"), ("flags", "labels")]
+    if routed:
+        found += [("queue", "text"), ("due_at", "time"), ("zone", "text")]
+    return [*found, ("error", "text"), ("model_version", "text")]
+
+
+def columns(
+    schema: LabelSchema,
+    prediction: Prediction | None,
+    *,
+    model_version: str = "",
+    error: FeedbackError | None = None,
+    decision: Decision | None = None,
+    all_probabilities: bool = False,
+) -> dict[str, Any]:
+    """One output row by column name. Without a prediction every column is None but `error` and `model_version`.
+
+    An aspect column is {category: -1 | 0 | 1}, `flags` and the column of a multi task are lists, `due_at` a datetime.
+    """
+    kinds = column_kinds(schema, routed=decision is not None, all_probabilities=all_probabilities)
+    row: dict[str, Any] = dict.fromkeys(name for name, _ in kinds)
+    row["model_version"] = model_version or None
+    if error is not None:
+        row["error"] = f"{error.code}: {error.message}"
+    if prediction is not None:
+        row.update(_labels(prediction))
+        row.update(_numbers(prediction, all_probabilities))
+        row["model_version"] = prediction.model_version
+    if decision is not None:
+        row.update(queue=decision.queue, due_at=decision.due_at, zone=decision.zone)
+    return row
+
+
+def item(prediction: Prediction, *, decision: Decision | None, id: str = "") -> dict[str, Any]:  # noqa: A002
+    """The result of one comment in the answer of `/v1/classify` and of `fankui score --json`."""
+    body: dict[str, Any] = {
+        "id": id,
+        "labels": {name: _task(found) for name, found in prediction.tasks.items()},
+        "aspects": _aspects(prediction.aspects),
+        **{f"{name}_score": _round(score) for name, score in prediction.scores.items()},
+        "satisfaction": None if prediction.satisfaction is None else _round(prediction.satisfaction),
+        "decision": None if decision is None else _decision(decision),
+        "truncated": prediction.truncated,
+        "windows": prediction.windows,
+        "flags": list(prediction.flags),
+    }
+    return body
+
+
+def error_item(error: FeedbackError, *, id: str = "") -> dict[str, Any]:  # noqa: A002
+    """What stands in place of a result for a comment that cannot be scored."""
+    return {"id": id, "error": {"code": error.code, "message": error.message}}
+
+
+def _labels(prediction: Prediction) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, task in prediction.tasks.items():
+        found[name] = task.label if isinstance(task.label, str) else list(task.label)
+        found[f"{name}_probability"] = _round(task.probability)
+    for name, aspects in prediction.aspects.items():
+        found[name] = {aspect.category: aspect.polarity for aspect in aspects}
+    return found
+
+
+def _numbers(prediction: Prediction, all_probabilities: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {f"{name}_score": _round(score) for name, score in prediction.scores.items()}
+    if prediction.satisfaction is not None:
+        found["satisfaction"] = _round(prediction.satisfaction)
+    found |= {"truncated": prediction.truncated, "flags": list(prediction.flags)}
+    if all_probabilities:
+        for name, task in prediction.tasks.items():
+            found |= {f"{name}_p_{key}": _round(value) for key, value in task.probabilities.items()}
+        for name, mentioned in prediction.mentioned.items():
+            found |= {f"{name}_p_{key}": _round(value) for key, value in mentioned.items()}
+    return found
+
+
+def _task(found: TaskPrediction) -> dict[str, Any]:
+    chosen = {found.label} if isinstance(found.label, str) else set(found.label)
+    others = sorted(
+        (key for key in found.probabilities if key not in chosen), key=lambda key: -found.probabilities[key]
+    )
+    return {
+        "label": found.label if isinstance(found.label, str) else list(found.label),
+        "probability": _round(found.probability),
+        "alternatives": [
+            {"label": key, "probability": _round(found.probabilities[key])} for key in others[:ALTERNATIVES]
+        ],
+    }
+
+
+def _aspects(aspects: Mapping[str, tuple[AspectPrediction, ...]]) -> list[dict[str, Any]]:
+    several = len(aspects) > 1
+    return [
+        {
+            **({"task": name} if several else {}),
+            "category": aspect.category,
+            "polarity": POLARITIES[aspect.polarity],
+            "probability": _round(aspect.probability),
+            "satisfaction": _round(aspect.satisfaction),
+        }
+        for name, found in aspects.items()
+        for aspect in found
+    ]
+
+
+def _decision(decision: Decision) -> dict[str, Any]:
+    return {
+        "queue": decision.queue,
+        "due_at": _iso(decision.due_at),
+        "zone": decision.zone,
+        "reasons": list(decision.reasons),
+    }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat(timespec="seconds")
+
+
+def _round(value: float) -> float:
+    return round(value, _DIGITS)
