@@ -1,0 +1,137 @@
+"""Rows into parquet. Columns of our own have fixed types; those that the input brought along take the values' type."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.cells import Column, encodable
+from pipeline.rows import Row
+
+_GROUP_ROWS = 65_536
+_TYPES = {
+    "text": pa.string(),
+    "number": pa.float64(),
+    "integer": pa.int64(),
+    "flag": pa.bool_(),
+    "time": pa.timestamp("us", tz="UTC"),
+    "aspects": pa.map_(pa.string(), pa.int8()),
+    "labels": pa.list_(pa.string()),
+}
+
+
+class ParquetSink:
+    """An open parquet file.
+
+    A column of kind `any` may change its mind after thousands of rows (a number, then text). What is written by then
+    is copied once with the wider type, so that no row is lost and no column is text for nothing.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+        self._path = path
+        self._columns = tuple(columns)
+        self._types: dict[str, pa.DataType] = {}
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[Row] = []
+
+    def write(self, rows: Sequence[Row]) -> None:
+        self._waiting.extend(rows)
+        if len(self._waiting) >= _GROUP_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush(last=True)
+        if self._writer is not None:
+            self._writer.close()
+
+    def abandon(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def _flush(self, *, last: bool = False) -> None:
+        rows, self._waiting = self._waiting, []
+        if not rows and not (last and self._writer is None):
+            return
+        arrays = {column.name: self._array(column, [row.get(column.name) for row in rows]) for column in self._columns}
+        schema = pa.schema([(name, array.type) for name, array in arrays.items()])
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+        elif self._writer.schema != schema:
+            self._widen(schema)
+        self._types = {field.name: field.type for field in schema}
+        self._writer.write_table(pa.table(list(arrays.values()), schema=schema))
+
+    def _array(self, column: Column, values: list[Any]) -> pa.Array:
+        if column.kind == "embedding":
+            return _embeddings(values, self._types.get(column.name))
+        fixed = _TYPES.get(column.kind)
+        if fixed is not None:
+            return pa.array([_fit(value, column.kind) for value in values], type=fixed)
+        return _inferred(values, self._types.get(column.name))
+
+    def _widen(self, schema: pa.Schema) -> None:
+        """Copy the row groups written so far with the new types, then go on after them."""
+        if self._writer is None:
+            return
+        self._writer.close()
+        old = self._path.with_name(self._path.name + ".narrow")
+        self._path.rename(old)
+        try:
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+            with pq.ParquetFile(old) as file:
+                for group in range(file.num_row_groups):
+                    table = file.read_row_group(group)
+                    columns = [_cast(table.column(field.name), field.type) for field in schema]
+                    self._writer.write_table(pa.table(columns, schema=schema))
+        finally:
+            old.unlink(missing_ok=True)
+
+
+def _inferred(values: list[Any], before: pa.DataType | None) -> pa.Array:
+    """An array of the type that fits both these values and the column's type so far; text where nothing else does."""
+    try:
+        array = pa.array(values)
+        if before is None or array.type == before:
+            return array
+        if pa.types.is_null(array.type):
+            return array.cast(before)
+        if pa.types.is_null(before):
+            return array
+        numeric = all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (array.type, before))
+        return array.cast(pa.float64()) if numeric else _as_text(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return _as_text(values)
+
+
+def _as_text(values: list[Any]) -> pa.Array:
+    return pa.array([_fit(value, "text") for value in values], type=pa.string())
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if column.type == kind or pa.types.is_null(column.type) or not pa.types.is_string(kind):
+        return column.cast(kind)
+    return pa.chunked_array([_as_text(column.to_pylist())])
+
+
+def _fit(value: Any, kind: str) -> Any:
+    if value is None or kind not in ("text", "labels"):
+        return value
+    if kind == "labels":
+        return [encodable(str(item)) for item in value]
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def _embeddings(values: list[Any], before: pa.DataType | None) -> pa.Array:
+    """float16 lists of one fixed width, that of the first value."""
+    import numpy as np
+
+    width = next((len(value) for value in values if value is not None), before.list_size if before else 0)
+    cells = [None if value is None else np.asarray(value, dtype=np.float16) for value in values]
+    return pa.array(cells, type=pa.list_(pa.float16(), width))
