@@ -21,6 +21,8 @@ from training.coverage import coverage
 MIN_ROWS = 50  # below it a temperature is more noise than gain
 MIN_SUPPORT = 10  # gold rows of every level before cuts move, gold mentions before the mention threshold moves
 MIN_GAIN = 0.005  # a cut or threshold leaves 0.5 only for more than this
+# Where nearly all answers are right the precision alone would allow any confidence, even one never seen before.
+MIN_AUTO, MIN_SUGGEST = 0.5, 0.25
 _GRID = np.round(np.arange(0.1, 0.91, 0.02), 2)
 
 
@@ -62,7 +64,7 @@ def _fit(task: Task, gold: Labels, logits: NDArray[np.floating], *, wanted: tupl
     if task.kind in (Kind.MULTI, Kind.ASPECT):
         fitted = replace(fitted, mentioned=fit_mentioned(task, gold, p))
     curve = coverage(task, gold, decide(task, p, fitted))
-    auto, suggest = (curve.threshold(precision) for precision in wanted)
+    auto, suggest = max(curve.threshold(wanted[0]), MIN_AUTO), max(curve.threshold(wanted[1]), MIN_SUGGEST)
     return replace(fitted, auto=max(auto, suggest), suggest=suggest)
 
 

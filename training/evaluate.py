@@ -15,7 +15,7 @@ from training.bootstrap import DRAWS, Interval, intervals
 from training.columns import Decided, Floats, Labels, labeled
 from training.compare import Comparison, compare
 from training.coverage import Coverage, coverage, zones
-from training.metrics import ECE_BINS, HEADLINE, defined, equal_mass_bins
+from training.metrics import ECE_BINS, HEADLINE, equal_mass_bins
 from training.scored import ColumnPredictor, Scored, score_examples
 from training.slices import slices
 
@@ -93,12 +93,10 @@ def report_on(
     scored: Scored, *, reference: Scored | None = None, split: str = "test", draws: int = DRAWS, seed: int = 0
 ) -> Report:
     """The report on answers that are there already."""
-    metrics: dict[str, float] = {}
+    metrics = scored.metrics(split)
     bounds: dict[str, Interval] = {}
     for task in scored.tasks:
-        statistics = scored.statistics(task)
-        found = intervals(statistics, draws=draws, seed=seed)
-        metrics |= {f"{split}/{task.name}/{name}": value for name, value in defined(statistics.figures()).items()}
+        found = intervals(scored.statistics(task), draws=draws, seed=seed)
         bounds |= {f"{split}/{task.name}/{name}": interval for name, interval in found.items()}
     parts = tuple(_task_report(scored, task) for task in scored.tasks)
     for part in parts:

@@ -13,7 +13,7 @@ from pipeline.feedback import Example
 from pipeline.prepare import prepare
 from pipeline.schema import LabelSchema, Task
 from training.columns import Decided, Floats, Labels, decide, gold_columns
-from training.metrics import RowStatistics, row_statistics
+from training.metrics import RowStatistics, defined, row_statistics
 
 
 class ColumnPredictor(Protocol):
@@ -49,6 +49,14 @@ class Scored:
         return row_statistics(
             task, self.gold[task.name], self.probabilities[task.name], calibration=self.calibration.task(task.name)
         )
+
+    def metrics(self, split: str) -> dict[str, float]:
+        """All figures that are defined, named `split/task/figure`."""
+        return {
+            f"{split}/{task.name}/{name}": value
+            for task in self.tasks
+            for name, value in defined(self.statistics(task).figures()).items()
+        }
 
 
 def score_examples(predictor: ColumnPredictor, examples: Sequence[Example]) -> Scored:
