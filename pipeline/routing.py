@@ -35,7 +35,7 @@ class RoutingPolicy:
     """data/routing.toml. Labels that it does not name go to the default queue, or have no due time."""
 
     version: str
-    timezone: tzinfo  # of times that come without one
+    timezone: tzinfo  # of due times, and of times that come without one
     queue_task: str
     default_queue: str
     queues: Mapping[str, str] = field(default_factory=dict)  # label -> queue
@@ -66,7 +66,7 @@ class RoutingPolicy:
             return None, ()
         # A clock that runs ahead at the sender must not win the customer a later answer.
         start = min(self._aware(feedback.created_at or now), self._aware(now))
-        return start + self.due[label], (f"{self.due_task}:{label}",)
+        return (start + self.due[label]).astimezone(self.timezone), (f"{self.due_task}:{label}",)
 
     def _zone(self, prediction: Prediction, thresholds: Mapping[str, Thresholds]) -> tuple[str, tuple[str, ...]]:
         if "out_of_scope" in prediction.flags:
