@@ -1,0 +1,113 @@
+"""The network as it answers: token-budget batches through onnxruntime, without torch or transformers."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from models.batching import TOKEN_BUDGET, Ids, pad, token_batches
+from models.bundle import ModelBundle
+from models.heads import head_width
+from models.predictor import Outputs
+from models.tokenization import FeedbackTokenizer, read_tokenizer
+from pipeline.errors import BundleError
+from pipeline.schema import LabelSchema
+
+EMBEDDING = "embedding"
+
+Forward = Callable[[Ids, Ids], Mapping[str, NDArray[np.float32]]]
+"""Token ids and attention mask, both (n, length) -> output name -> array of n rows."""
+
+
+class NetworkModel:
+    """A tokenizer and a forward pass, as a LogitModel: on onnxruntime from a bundle, on torch while training."""
+
+    def __init__(
+        self, *, tokenizer: FeedbackTokenizer, forward: Forward, schema: LabelSchema, budget: int = TOKEN_BUDGET
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.schema = schema
+        self._forward = forward
+        self._budget = budget
+
+    def logits(self, texts: Sequence[str]) -> Outputs:
+        """Logits of all tasks and embeddings, rows in the order of the texts."""
+        return self.run(self.tokenizer.encode(texts))
+
+    def run(self, rows: Sequence[Sequence[int] | NDArray[np.integer]]) -> Outputs:
+        """As `logits`, for rows of token ids."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for batch in token_batches([len(row) for row in rows], budget=self._budget):
+            answers = self._forward(*pad([rows[i] for i in batch], self.tokenizer.pad_id))
+            for name, values in answers.items():
+                if name not in found:
+                    found[name] = np.empty((len(rows), *values.shape[1:]), dtype=np.float32)
+                found[name][batch] = values
+        if not rows:
+            return Outputs({task.name: np.zeros((0, *head_width(task))) for task in self.schema.tasks}, None)
+        return Outputs({task.name: found[task.name] for task in self.schema.tasks}, found[EMBEDDING])
+
+    def windows(self, text: str) -> list[tuple[int, int]]:
+        return self.tokenizer.windows(text)
+
+    def known_fraction(self, text: str) -> float:
+        return self.tokenizer.known_fraction(text)
+
+
+def read_network(bundle: ModelBundle, threads: int | None = None) -> NetworkModel:
+    """The network of an opened bundle on `threads` cores (None: all).
+
+    Raises BundleError `encoder_invalid`, `tokenizer_invalid` or `graph_invalid`.
+    """
+    settings = _settings(bundle.json("encoder.json"))
+    tokenizer = read_tokenizer(bundle.read("tokenizer.json").decode("utf-8"), **settings)
+    return onnx_network(bundle.read("model.onnx"), tokenizer=tokenizer, schema=bundle.schema, threads=threads)
+
+
+def onnx_network(
+    graph: bytes, *, tokenizer: FeedbackTokenizer, schema: LabelSchema, threads: int | None = None
+) -> NetworkModel:
+    """A network out of a graph's bytes; BundleError `graph_invalid` where its outputs are not those of the schema."""
+    session = _session(graph, threads)
+    names = [output.name for output in session.get_outputs()]
+    expected = [*(task.name for task in schema.tasks), EMBEDDING]
+    if names != expected:
+        raise BundleError("graph_invalid", f"model.onnx: expected the outputs {expected}; found {names}")
+
+    def forward(ids: Ids, mask: Ids) -> Mapping[str, NDArray[np.float32]]:
+        return dict(zip(names, session.run(None, {"input_ids": ids, "attention_mask": mask}), strict=True))
+
+    return NetworkModel(tokenizer=tokenizer, forward=forward, schema=schema)
+
+
+def tokenizer_settings(tokenizer: FeedbackTokenizer) -> dict[str, int | None]:
+    """What encoder.json holds beside the encoder's configuration, so that tokenizer.json can be used."""
+    return {"max_tokens": tokenizer.max_tokens, "pad_id": tokenizer.pad_id, "unknown_id": tokenizer.unknown_id}
+
+
+def _settings(found: Any) -> dict[str, Any]:
+    wanted = ("max_tokens", "pad_id", "unknown_id")
+    body = found.get("tokenizer") if isinstance(found, Mapping) else None
+    if not isinstance(body, Mapping) or set(body) != set(wanted):
+        raise BundleError("encoder_invalid", f"encoder.json: expected an object 'tokenizer' with {', '.join(wanted)}")
+    unknown = body["unknown_id"]
+    numbers = [body["max_tokens"], body["pad_id"], *([] if unknown is None else [unknown])]
+    if not all(type(number) is int and number >= 0 for number in numbers) or body["max_tokens"] < 8:
+        raise BundleError("encoder_invalid", f"encoder.json: 'tokenizer' holds whole numbers; found {json.dumps(body)}")
+    return dict(body)
+
+
+def _session(graph: bytes, threads: int | None) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors only: a warning about a graph helps nobody who scores
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # Memory for every length met would be kept for good; the arena grows in steps of what was asked instead.
+    options.enable_mem_pattern = False
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own errors share no base but Exception
+        raise BundleError("graph_invalid", f"model.onnx cannot be loaded: {error}") from error

@@ -1,0 +1,121 @@
+"""What a finished training leaves behind to be looked at: reports, plots, card, and its record for MLflow."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.bundle import ModelBundle
+from pipeline.atomic import atomic_file
+from pipeline.prepare import text_contract
+from pipeline.resources import shipped
+from training.card import model_card
+from training.config import TrainConfig, to_toml
+from training.evaluate import Report
+from training.fitting import Fitted
+from training.rows import InputFile, Parts
+
+if TYPE_CHECKING:
+    from training.tracking import RunRecord
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A fitted model's figures and where they come from."""
+
+    config: TrainConfig
+    fitted: Fitted
+    parts: Parts
+    files: Sequence[InputFile]
+    reports: Mapping[str, Report]  # by split: dev, and test where there is one
+    parity: float | None  # greatest difference between the trained and the exported network
+
+    @property
+    def report(self) -> Report:
+        """On test where there is one, else on dev."""
+        return self.reports.get("test") or self.reports["dev"]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All figures of all splits, and the facts of the training."""
+        found = {name: value for report in self.reports.values() for name, value in report.metrics.items()}
+        found |= {f"train/{name}": value for name, value in self.fitted.facts.items()}
+        return found if self.parity is None else {**found, "parity/max_difference": self.parity}
+
+    def card(self) -> str:
+        """The model card."""
+        return model_card(self.report, name=self.config.name, kind=self.fitted.kind, facts=self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        rows = {role: sum(file.rows for file in self.files if file.role == role) for role in ("train", "dev", "test")}
+        facts = {
+            "files": ", ".join(f"{file.path.name} ({file.role}, sha256 {file.sha256[:12]})" for file in self.files),
+            "rows read": ", ".join(f"{role} {count}" for role, count in rows.items() if count),
+            "rows trained on": str(len(self.parts.train)),
+            "rows to calibrate on": str(len(self.parts.calibration)),
+            "training rows left out because dev or test holds the same": str(self.parts.leaked),
+            "seed": str(self.config.seed),
+        }
+        return facts | {name.replace("_", " "): f"{value:g}" for name, value in self.fitted.facts.items()}
+
+
+def write_reports(findings: Findings, folder: Path) -> tuple[Path, ...]:
+    """Write reports, card and plots; returns their paths. No text of a comment is in any of them."""
+    from training.plots import draw_plots
+
+    written = [_write(folder / "card.md", findings.card()), _write(folder / "config.toml", to_toml(findings.config))]
+    for split, report in findings.reports.items():
+        body = json.dumps(report.to_dict(), ensure_ascii=False, indent=1)
+        written.append(_write(folder / f"report-{split}.json", body))
+    return (*written, *draw_plots(findings.report, folder))
+
+
+def run_record(findings: Findings, bundle: ModelBundle, *, run_name: str, artifacts: Sequence[Path]) -> "RunRecord":
+    """The record of this training for training/tracking.py."""
+    from training.tracking import DataRecord, RunRecord, git_state
+
+    data = [DataRecord(file.path.name, file.role, file.rows, file.sha256) for file in findings.files]
+    tags = {
+        **git_state(shipped("data").parent),
+        "data.digest": _digest(findings.files),
+        "model.kind": bundle.kind,
+        "normalizer.digest": text_contract().digest,
+        "schema.version": bundle.schema.version,
+        "schema.digest": bundle.schema.digest,
+        "seed": str(findings.config.seed),
+    }
+    return RunRecord(
+        experiment=findings.config.name,
+        run_name=run_name,
+        params=_scalars(findings.config.to_dict()),
+        metrics=findings.metrics,
+        tags=tags,
+        data=data,
+        curves=findings.fitted.curves,
+        artifacts=[*artifacts, *(bundle.path / name for name in ("schema.json", "calibration.json"))],
+    )
+
+
+def _digest(files: Sequence[InputFile]) -> str:
+    return hashlib.sha256("\n".join(f"{file.role} {file.sha256}" for file in files).encode()).hexdigest()
+
+
+def _scalars(body: Mapping[str, Any], prefix: str = "") -> dict[str, str | int | float | bool]:
+    """Nested settings as short flat params; a list becomes one string."""
+    flat: dict[str, str | int | float | bool] = {}
+    for key, value in body.items():
+        if isinstance(value, Mapping):
+            flat |= _scalars(value, f"{prefix}{key}.")
+        elif isinstance(value, str | int | float):
+            flat[prefix + key] = value
+        elif value is not None:
+            flat[prefix + key] = ",".join(map(str, value))
+    return flat
+
+
+def _write(path: Path, text: str) -> Path:
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path

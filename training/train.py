@@ -1,0 +1,162 @@
+"""The main story: from labelled files to a registered model.
+
+fankui train --train data/samples/train.jsonl --dev data/samples/dev.jsonl --test data/samples/test.jsonl
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.bundle import ModelBundle, write_bundle
+from models.calibration import Calibration
+from models.parity import check_parity
+from models.predictor import BundlePredictor
+from pipeline.errors import UsageError
+from pipeline.schema import LabelSchema, load_schema
+from training.calibrate import fit_calibration
+from training.columns import gold_columns
+from training.config import TrainConfig
+from training.evaluate import Report, evaluate
+from training.fitting import Fitted, fit
+from training.progress import Progress, Silent
+from training.record import Findings, run_record, write_reports
+from training.rows import InputFile, Parts, input_file, part, read_rows
+from training.run_folder import BUNDLE, CHECKPOINTS, REPORT, run_folder
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A finished training. `reports` by split: dev, and test where there is one."""
+
+    bundle: ModelBundle
+    folder: Path
+    reports: dict[str, Report]
+    report: Report  # on test where there is one, else on dev
+    run_id: str | None = None
+    version: str | None = None  # of the registry, such as fankui/3
+
+
+def train(config: TrainConfig, *, progress: Progress | None = None) -> TrainResult | None:
+    """Train as told. None in the processes beside the first one of a training on several.
+
+    Ctrl-C raises KeyboardInterrupt after a checkpoint is saved. Raises FeedbackError for everything that a user
+    can mend.
+    """
+    progress = progress or Silent()
+    schema = load_schema(config.schema)
+    folder = run_folder(config)
+    parts, files = read_parts(config, schema, progress)
+    fitted = fit_resumably(config, schema, parts, folder=folder, progress=progress)
+    if fitted is None:
+        return None
+    parity = prove_parity(fitted, schema, parts, progress)
+    calibration = calibrate(config, fitted, schema, parts)
+    predictor = BundlePredictor(
+        model=fitted.model, schema=schema, calibration=calibration, model_version=f"{config.name}@candidate"
+    )
+    reports = evaluate_splits(predictor, parts, progress)
+    findings = Findings(config, fitted, parts, files, reports, parity)
+    artifacts = write_reports(findings, folder / REPORT)
+    bundle = write_bundle(
+        folder / BUNDLE,
+        kind=fitted.kind,
+        name=config.name,
+        schema=schema,
+        calibration=calibration,
+        files=fitted.files,
+        metrics=findings.metrics,
+        card=findings.card(),
+    )
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    progress.say(f"bundle {bundle.version} in {bundle.path}")
+    run_id, version = publish_run(findings, bundle, folder=folder, artifacts=artifacts, progress=progress)
+    return TrainResult(bundle, folder, reports, findings.report, run_id, version)
+
+
+def read_parts(config: TrainConfig, schema: LabelSchema, progress: Progress) -> tuple[Parts, list[InputFile]]:
+    """Read all files, take leaks out of the training rows, hold rows out to calibrate on."""
+    if not config.train or config.dev is None:
+        raise UsageError("data_missing", "a training needs --train FILE and --dev FILE; `fankui data split` makes both")
+    named = [(path, "train") for path in config.train] + [(config.dev, "dev")]
+    named += [(config.test, "test")] if config.test else []
+    found = {path: read_rows(path, schema, text_column=config.text_column) for path, _ in named}
+    files = [input_file(path, role=role, rows=len(found[path])) for path, role in named]
+    parts = part(
+        [found[path] for path in config.train],
+        found[config.dev],
+        found[config.test] if config.test else None,
+        calibration=config.calibration,
+        seed=config.seed,
+        near_duplicates=config.near_duplicates,
+    )
+    unreadable = sum(rows.unreadable for rows in found.values())
+    if unreadable:
+        progress.say(f"{unreadable} rows left out: empty text, or text that cannot be read (`fankui data check`)")
+    if parts.leaked:
+        progress.say(f"{parts.leaked} training rows left out: dev or test holds the same or nearly the same text")
+    progress.say(
+        f"{len(parts.train):,} rows to train on, {len(parts.calibration):,} to calibrate on, "
+        f"{len(parts.dev):,} dev, {len(parts.test) if parts.test else 0:,} test"
+    )
+    return parts, files
+
+
+def fit_resumably(
+    config: TrainConfig, schema: LabelSchema, parts: Parts, *, folder: Path, progress: Progress
+) -> Fitted | None:
+    """Fit; when interrupted, say how to go on."""
+    try:
+        return fit(config, schema, parts, folder=folder / CHECKPOINTS, progress=progress)
+    except KeyboardInterrupt:
+        if config.model == "network":
+            progress.say(f"stopped; go on with the same command and: --resume --output {folder}")
+        raise
+
+
+def prove_parity(fitted: Fitted, schema: LabelSchema, parts: Parts, progress: Progress) -> float | None:
+    """Greatest difference of a probability between the trained network and its exported graph; None for linear."""
+    if fitted.reference is None:
+        return None
+    texts = [*parts.dev.texts, *parts.calibration.texts, *parts.train.texts]
+    worst = check_parity(schema, reference=fitted.reference, candidate=fitted.model, texts=texts)
+    progress.say(f"the exported graph gives the network's probabilities within {worst:.1e}")
+    return worst
+
+
+def calibrate(config: TrainConfig, fitted: Fitted, schema: LabelSchema, parts: Parts) -> Calibration:
+    """Temperatures, cuts and thresholds on the rows held out for it."""
+    rows = parts.calibration
+    # Where a text needs several windows its answer is pooled from answers such as these, so they are fitted.
+    short = [i for i, text in enumerate(rows.texts) if len(fitted.model.windows(text)) == 1]
+    rows = rows.pick(short)
+    if not len(rows):
+        return Calibration.identity(schema)
+    logits = fitted.model.logits(rows.texts).logits
+    return fit_calibration(schema, gold_columns(rows.examples, schema), logits, precision=config.precision_wanted)
+
+
+def evaluate_splits(predictor: BundlePredictor, parts: Parts, progress: Progress) -> dict[str, Report]:
+    """Reports on dev, and on test where there is one."""
+    splits = {"dev": parts.dev, **({"test": parts.test} if parts.test else {})}
+    reports = {}
+    with progress.bar("evaluating", len(splits)) as advance:
+        for done, (split, rows) in enumerate(splits.items(), 1):
+            reports[split] = evaluate(predictor, rows.examples, split=split)
+            advance(done, note=split)
+    return reports
+
+
+def publish_run(
+    findings: Findings, bundle: ModelBundle, *, folder: Path, artifacts: Sequence[Path], progress: Progress
+) -> tuple[str | None, str | None]:
+    """Track in MLflow and register as told; returns run id and registered version."""
+    if not findings.config.track:
+        return None, None
+    from training.publish import publish
+
+    record = run_record(findings, bundle, run_name=folder.name, artifacts=artifacts)
+    published = publish(bundle, record=record, as_version=findings.config.register)
+    version = published.version.model_version if published.version else None
+    progress.say(f"MLflow run {published.run_id}" + (f", registered as {version}" if version else ""))
+    return published.run_id, version
