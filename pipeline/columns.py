@@ -4,7 +4,7 @@ Labels come as keys or 中文 names. Any task may be missing in a file or in a r
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from itertools import islice
@@ -193,6 +193,13 @@ def _problems_error(path: Path, schema: LabelSchema, problems: list[RowProblem])
     code = "labels_unknown" if any(problem.task for problem in problems) else "rows_invalid"
     shown = "; ".join(f"row {problem.row:,}: {problem.message}" for problem in islice(problems, _SHOWN))
     more = f"; and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
-    what = f"do not fit the label schema {schema.name!r}" if code == "labels_unknown" else "cannot be read"
+    what = f"outside of the label schema {schema.name!r}" if code == "labels_unknown" else "not usable"
     count = len({problem.row for problem in problems})
-    return DataError(code, f"{count:,} rows of {path} {what}: {shown}{more}. Correct them, or take them out")
+    tasks = [task for task in schema.tasks if any(problem.task == task.name for problem in problems)]
+    known = "".join(f" Labels of {task.name}: {_listed(task.keys)}." for task in tasks)
+    rows = "1 row" if count == 1 else f"{count:,} rows"
+    return DataError(code, f"{rows} of {path} {what}: {shown}{more}. Correct the file, or take these rows out.{known}")
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:12]) + (", …" if len(keys) > 12 else "")
