@@ -93,7 +93,7 @@ def load_gate(path: Path | None = None) -> Gate:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError("gate_unreadable", f"gate file {path} does not exist; give --gate FILE.toml") from None
+        raise ConfigError("gate_unreadable", f"gate file {path} does not exist; give --gate-file FILE.toml") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError("gate_unreadable", f"gate file {path} cannot be read: {error}") from None
     rules = data.get("rules")

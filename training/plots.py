@@ -51,7 +51,7 @@ def draw_confusion(part: TaskReport) -> "Figure":
     counts = np.asarray(part.confusion)
     k = len(counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = float(np.clip(2.2 + 0.48 * k, 3.8, 14))
+    side = float(np.clip(2.2 + 0.48 * k, 3.8, 12)) if k <= MAX_NAMED else 7.0
     figure, axes = _canvas(side + 0.9, side)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)

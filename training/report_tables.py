@@ -81,7 +81,7 @@ def _labels(report: Report, task: str) -> Table:
 
 def _slices(report: Report) -> Table:
     heads = [f"{part.task.name}/{HEADLINE[part.task.kind]}" for part in report.tasks]
-    table = _table("slice", "rows", *heads)
+    table = _table("slice", "rows", *(part.task.name for part in report.tasks))
     for part in report.slices:
         values = (part.figures.get(name) for name in heads)
         table.add_row(part.name, str(part.rows), *(f"{value:.3f}" if value is not None else "" for value in values))

@@ -18,6 +18,7 @@ Mask = NDArray[np.bool_]
 
 MIN_ROWS = 10  # a figure on fewer rows says nothing
 MAX_SOURCES = 40
+MAX_TAGS = 20
 
 LENGTHS = ((0, 15), (15, 40), (40, 100), (100, 300), (300, None))
 
@@ -30,7 +31,7 @@ CUES = {
         r"|(?:可真|真)(?:是)?(?:会做生意|有你们?的|不愧)|不愧是|笑死|真棒啊|感谢[^，。！？]{0,8}让我"
     ),
     "negation": re.compile(
-        r"(?:不|没|没有|无|未|毫无|并非|谈不上|算不上|称不上|从不|绝不)[^，。！？\s]{0,3}"
+        r"(?:不|没|没有|无|未|毫无|并非|谈不上|算不上|称不上|从不|绝不)[^，。！？\s]{0,6}"
         r"(?:好|满意|推荐|值|喜欢|舒服|方便|清楚|准时|及时|新鲜|干净|专业|热情|耐心|错|差|坏|贵|失望|问题|毛病)"
     ),
     "contrast": re.compile(r"但是?|不过|可惜|就是|然而|虽然|除了|美中不足|可是"),
@@ -43,6 +44,7 @@ def slices(examples: Sequence[Example]) -> dict[str, Mask]:
     texts = [example.text for example in examples]
     found = _by_source(examples) | _by_length(texts) | {"script=traditional": _mask(_traditional(t) for t in texts)}
     tags = [_tags(example.feedback.metadata) for example in examples]
+    found |= _by_tag(tags)
     for probe, cue in CUES.items():
         found[f"probe={probe}"] = _mask(
             probe in tag or cue.search(text) is not None for tag, text in zip(tags, texts, strict=True)
@@ -58,6 +60,11 @@ def _by_source(examples: Sequence[Example]) -> dict[str, Mask]:
         f"source={name}": _mask(example.source == name for example in examples)
         for name, _ in names.most_common(MAX_SOURCES)
     }
+
+
+def _by_tag(tags: Sequence[set[str]]) -> dict[str, Mask]:
+    counts = Counter(tag for row in tags for tag in row if tag not in CUES)
+    return {f"tag={name}": _mask(name in row for row in tags) for name, _ in counts.most_common(MAX_TAGS)}
 
 
 def _by_length(texts: Sequence[str]) -> dict[str, Mask]:
@@ -77,7 +84,7 @@ def _traditional(text: str) -> bool:
 def _tags(metadata: Mapping[str, object]) -> set[str]:
     tags = metadata.get("tags", ())
     if isinstance(tags, str):
-        return set(re.split(r"[;,\s]+", tags))
+        return set(re.findall(r"[^;,\s]+", tags))
     return {str(tag) for tag in tags} if isinstance(tags, list | tuple) else set()
 
 
