@@ -30,10 +30,12 @@ def score(  # noqa: PLR0917  (typer reads the options off the signature)
     text_column: Annotated[str, typer.Option(help="Column that holds the comment.")] = "text",
     created_at_column: Annotated[str, typer.Option(help="Column that holds its time.")] = "created_at",
     prefix: Annotated[str, typer.Option(help="Before every output column, such as pred_.")] = "",
-    overwrite: Annotated[bool, typer.Option(help="Replace input columns that have an output's name.")] = False,
-    all_probabilities: Annotated[bool, typer.Option(help="One column for every label.")] = False,
-    explain: Annotated[bool, typer.Option(help="Tell which words speak for each label.")] = False,
-    embeddings: Annotated[bool, typer.Option(help="Add the pooled embedding (networks only).")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace input columns that have an output's name.")
+    ] = False,
+    all_probabilities: Annotated[bool, typer.Option("--all-probabilities", help="One column for every label.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell which words speak for each label.")] = False,
+    embeddings: Annotated[bool, typer.Option("--embeddings", help="Add the pooled embedding (networks only).")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use. [default: all]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
