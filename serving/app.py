@@ -1,0 +1,62 @@
+"""The HTTP application, put together: `create_app(settings)`. Run by `fankui serve` (serving/cli.py)."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from serving import health, routes
+from serving.body_limit import BodyLimit
+from serving.engine import start_engine
+from serving.envelope import DOCS_PATH, Envelope
+from serving.follow import follow_champion
+from serving.openapi import API_VERSION, TITLE, describe
+from serving.problems import answer_in_problems
+from serving.settings import ServeSettings
+
+
+def create_app(settings: ServeSettings) -> FastAPI:
+    """Load the model and build the application around it.
+
+    Raises BundleError where the model cannot be chosen, opened or used, ConfigError for the routing policy.
+    """
+    engine = start_engine(settings)
+    app = FastAPI(
+        title=TITLE,
+        version=API_VERSION,
+        lifespan=_lifespan(follows=follows_champion(settings)),
+        # The documentation tells strangers what to try.
+        openapi_url="/openapi.json" if settings.loopback else None,
+        docs_url=DOCS_PATH if settings.loopback else None,
+        swagger_ui_oauth2_redirect_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.engine = engine
+    app.include_router(routes.router)
+    app.include_router(health.router)
+    answer_in_problems(app)
+    describe(app, settings)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, timeout=settings.read_timeout)
+    app.add_middleware(Envelope, metrics=engine.metrics, known_hosts=settings.known_hosts)
+    return app
+
+
+def follows_champion(settings: ServeSettings) -> bool:
+    """Whether the champion pointer decides which model answers: nobody named one."""
+    return settings.model is None and not os.environ.get("FANKUI_MODEL")
+
+
+def _lifespan(*, follows: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        engine = app.state.engine
+        following = asyncio.create_task(follow_champion(engine)) if follows else None
+        yield
+        if following is not None:
+            following.cancel()
+        engine.close()
+
+    return lifespan

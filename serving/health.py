@@ -1,0 +1,32 @@
+"""Whether the server lives, whether it can answer, and its figures."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from serving.metrics import CONTENT_TYPE
+from serving.openapi import METRICS_PAGE, problems
+from serving.problems import RequestProblem
+from serving.routes import EngineDep
+from serving.shapes import HealthAnswer
+
+router = APIRouter()
+
+
+@router.get("/health/live", summary="The event loop answers", responses=problems())
+async def live(engine: EngineDep) -> HealthAnswer:
+    """Says nothing of the model: a server that only waits for its model must not be restarted."""
+    return HealthAnswer(status="live", model_version=engine.active.version)
+
+
+@router.get("/health/ready", summary="The model answers", responses=problems(503))
+async def ready(engine: EngineDep) -> HealthAnswer:
+    """A forward pass succeeded within the last seconds; one is made where none did."""
+    if not await engine.ready():
+        raise RequestProblem("not_ready", "the model did not answer the probe; send requests elsewhere until it does")
+    return HealthAnswer(status="ready", model_version=engine.active.version)
+
+
+@router.get("/metrics", summary="Figures for Prometheus", responses={**METRICS_PAGE, **problems()})
+async def metrics(engine: EngineDep) -> Response:
+    """Counts and durations by model version, path and status."""
+    return Response(engine.metrics.page(), headers={"Content-Type": CONTENT_TYPE})

@@ -1,0 +1,104 @@
+"""What OpenAPI says of the server beyond what FastAPI finds out by itself: bodies that we parse, and problems."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from serving.problems import MEDIA_TYPE, RETRY_AFTER, STATUS
+from serving.settings import ServeSettings
+from serving.shapes import Item, ProblemAnswer
+
+API_VERSION = "1.0.0"
+TITLE = "fankui (反馈)"
+DESCRIPTION = (
+    "Classifies and routes Chinese customer feedback. Errors are RFC 9457 problem details with a stable `code`; "
+    "no error holds any of the input."
+)
+
+CLASSIFY_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "anyOf": [{"$ref": "#/components/schemas/Item"}, {"$ref": "#/components/schemas/Batch"}],
+                },
+            }
+        },
+    }
+}
+
+METRICS_PAGE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+_ALWAYS = (400, 408, 413, 500)  # unknown Host; slow or too large body, which any method may carry; our fault
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: those that every route has, and `statuses`."""
+    return {status: _problem(status) for status in sorted({*_ALWAYS, *statuses})}
+
+
+def describe(app: FastAPI, settings: ServeSettings) -> None:
+    """Let `app.openapi()` give the whole document."""
+    app.openapi = _cached(lambda: _document(app, settings))  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
+    document = get_openapi(title=TITLE, version=API_VERSION, description=DESCRIPTION, routes=app.routes)
+    schemas = document["components"]["schemas"]
+    schemas["Item"] = _schema(Item)
+    schemas["Problem"] = _schema(ProblemAnswer)
+    schemas["Batch"] = {
+        "title": "Batch",
+        "description": "Several comments.",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["items"],
+        "properties": {
+            "items": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": settings.max_items,
+                # Whatever stands there, the batch is answered.
+                "items": {
+                    "anyOf": [
+                        {"$ref": "#/components/schemas/Item"},
+                        {"description": "Anything else gets an error in its place."},
+                    ]
+                },
+            }
+        },
+    }
+    return document
+
+
+def _problem(status: int) -> dict[str, Any]:
+    codes = [code for code, known in STATUS.items() if known == status]
+    found: dict[str, Any] = {
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if any(code in RETRY_AFTER for code in codes):
+        found["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    return found
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(ref_template="#/components/schemas/{model}")
+
+
+def _cached(build: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    held: dict[str, Any] = {}
+
+    def document() -> dict[str, Any]:
+        if not held:
+            held.update(build())
+        return held
+
+    return document

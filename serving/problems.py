@@ -1,0 +1,107 @@
+"""Errors as the server tells them: RFC 9457 problem+json with a stable code and the request's id, never the input."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from pipeline.errors import FeedbackError
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS = {
+    "not_json": 400,
+    "not_utf8": 400,
+    "invalid_unicode": 400,
+    "non_finite_number": 400,
+    "duplicate_key": 400,
+    "host_unknown": 400,
+    "http_invalid": 400,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "request_timeout": 408,
+    "body_too_large": 413,
+    "too_many_items": 413,
+    "media_type_unsupported": 415,
+    "invalid_item": 422,
+    "invalid_batch": 422,
+    "empty_text": 422,
+    "nul_character": 422,
+    "not_text": 422,
+    "overloaded": 429,
+    "headers_too_large": 431,
+    "internal_error": 500,
+    "model_failed": 503,
+    "not_ready": 503,
+    "answer_timeout": 504,
+}
+"""Every code that the server answers with -> HTTP status. The one table."""
+
+RETRY_AFTER = {"overloaded": "1", "model_failed": "5", "not_ready": "1", "answer_timeout": "5"}
+"""Seconds after which trying again makes sense, by code."""
+
+
+class RequestProblem(FeedbackError):  # noqa: N818  (RFC 9457's word)
+    """A request that is refused; its code is one of STATUS."""
+
+
+def problem_body(code: str, detail: str, request_id: str) -> bytes:
+    """The JSON of a problem."""
+    status = STATUS[code]
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
+    }
+    return orjson.dumps(body)
+
+
+def problem_response(code: str, detail: str, *, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The response for a problem; Retry-After is added where it makes sense."""
+    extra = dict(headers or {})
+    if code in RETRY_AFTER:
+        extra["Retry-After"] = RETRY_AFTER[code]
+    return Response(
+        problem_body(code, detail, request_id), status_code=STATUS[code], headers=extra, media_type=MEDIA_TYPE
+    )
+
+
+def answer_in_problems(app: FastAPI) -> None:
+    """Replace the framework's error bodies, of which the one for a wrong field would echo the input."""
+    app.add_exception_handler(FeedbackError, _feedback_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+
+
+async def _feedback_error(request: Request, error: Exception) -> Response:
+    code, detail = "internal_error", INTERNAL
+    if isinstance(error, FeedbackError) and error.code in STATUS:
+        code, detail = error.code, error.message
+    return problem_response(code, detail, request_id=request.state.request_id)
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    headers = error.headers if isinstance(error, HTTPException) else None
+    code, detail = _BY_STATUS.get(status, ("internal_error", INTERNAL))
+    return problem_response(code, detail, request_id=request.state.request_id, headers=headers)
+
+
+async def _validation_error(request: Request, _error: Exception) -> Response:
+    detail = "a parameter of the request does not fit its description in the API's documentation"
+    return problem_response("invalid_item", detail, request_id=request.state.request_id)
+
+
+INTERNAL = "the server failed at this request; report the request_id to those who run it"
+
+_BY_STATUS = {
+    404: ("not_found", "there is nothing at this path; see the API's documentation for those that exist"),
+    405: ("method_not_allowed", "this path has no such method; the header Allow names those it has"),
+}

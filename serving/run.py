@@ -1,0 +1,48 @@
+"""Runs the application under uvicorn until SIGTERM or Ctrl-C."""
+
+import logging
+import logging.config
+
+import uvicorn
+
+from serving.app import create_app
+from serving.logs import logging_config
+from serving.protocol import patient_protocol
+from serving.settings import ServeSettings
+
+_LOGGER = logging.getLogger("fankui.serving")
+
+_KEEP_ALIVE = 75  # seconds; longer than proxies keep idle connections, so that none is closed under their hands
+
+
+def run(settings: ServeSettings) -> None:
+    """Serve until told to stop. Raises what `create_app` raises, before the port is opened."""
+    logging.config.dictConfig(logging_config())
+    app = create_app(settings)
+    active = app.state.engine.active
+    if not settings.loopback:
+        _LOGGER.warning("open_to_others", extra={"fields": {"host": settings.host, "api_keys": False}})
+    started = {
+        "url": f"http://{settings.host}:{settings.port}",
+        "model_version": active.version,
+        "origin": active.resolved.origin,
+    }
+    _LOGGER.info("starting", extra={"fields": started})
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            http=patient_protocol(settings.read_timeout),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # X-Forwarded-For is nobody's business here: no address is logged or decided on.
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=settings.shutdown_timeout,
+        )
+    )
+    server.run()

@@ -1,0 +1,55 @@
+"""What the server may be told, with the reasons for the defaults. Filled by serving/cli.py."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """Settings of one server. Raises ConfigError where two of them contradict each other."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    model: str | None = None  # as models/resolving.py takes it; None follows the champion
+    routing: Path | None = None  # None: the shipped data/routing.toml
+    threads: int | None = None  # of the network; the linear model has one
+    max_body_bytes: int = 4 << 20  # 256 comments of 2,000 characters, \u-escaped to 6 bytes each, are 3 MB
+    max_items: int = 256
+    max_in_flight: int = 512  # comments admitted and not answered yet: two full batches
+    request_timeout: float = 30.0  # seconds from admission to the answer
+    read_timeout: float = 10.0  # seconds for the headers, and again for the body
+    shutdown_timeout: int = 30  # seconds that requests in flight get after SIGTERM
+    allowed_hosts: tuple[str, ...] = ()  # names in the Host header beside the loopback ones
+    probe_seconds: float = 5.0  # how long one successful forward pass counts as ready
+    follow_seconds: float = 2.0  # between two looks at the champion pointer
+
+    def __post_init__(self) -> None:
+        if self.max_items > self.max_in_flight:
+            raise ConfigError(
+                "max_in_flight_invalid",
+                f"max_in_flight ({self.max_in_flight}) is below max_items ({self.max_items}): "
+                "a full batch could never be admitted; raise the one or lower the other",
+            )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server; documentation pages are served then and only then."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def known_hosts(self) -> frozenset[str] | None:
+        """Host names that requests may carry; None for any.
+
+        On the loopback the check keeps web pages from reaching the server through a name that resolves to 127.0.0.1.
+        """
+        if self.loopback:
+            return frozenset({*LOOPBACK_NAMES, self.host, *self.allowed_hosts})
+        return frozenset(self.allowed_hosts) or None
