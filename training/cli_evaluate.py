@@ -1,6 +1,7 @@
 """`fankui evaluate` and `fankui compare`: what a model is worth on labelled rows, alone and beside another."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from models.predictor import BundlePredictor
     from pipeline.feedback import Example
     from pipeline.schema import LabelSchema
+    from training.gate import Verdict
 
 _Files = Annotated[list[Path], typer.Argument(help="Labelled files: csv, jsonl, parquet or xlsx.", show_default=False)]
 _Text = Annotated[str, typer.Option("--text-column", help="Column that holds the comment.")]
@@ -55,25 +57,20 @@ def evaluate(
     scored = score_examples(predictor, examples)
     reference = score_examples(_load(baseline)[0], examples) if baseline else None
     report = report_on(scored, reference=reference, split=split, draws=draws)
-    written: tuple[Path, ...] = ()
     if output is not None:
         from training.report_folder import write_report
 
         written = write_report(report, output, name=report.model_version, kind=kind)
+        typer.echo(f"{len(written)} files are in {output}: report.json, card.md and plots", err=True)
     known = Figures(reference.model_version, reference.schema, reference.metrics(split)) if reference else None
     verdict = check_gate(report, known, rules) if rules else None
-    if as_json:
-        _print_json(report.to_dict() | {"gate": verdict.to_dict() if verdict else None})
-    else:
-        from training.report_tables import print_report, print_verdict
+
+    def show() -> None:
+        from training.report_tables import print_report
 
         print_report(report)
-        if verdict is not None:
-            print_verdict(verdict)
-        if written:
-            typer.echo(f"report, card and {len(written) - 2} plots are in {output}", err=True)
-    if verdict is not None:
-        verdict.require()
+
+    _answer(report.to_dict(), verdict, show=show, as_json=as_json)
 
 
 def compare(
@@ -113,16 +110,13 @@ def compare(
     if rules is not None:
         sides = [Figures(side.model_version, side.schema, side.metrics("test")) for side in (after, before)]
         verdict = check_gate(sides[0], sides[1], rules)
-    if as_json:
-        _print_json(comparison.to_dict() | {"gate": verdict.to_dict() if verdict else None})
-    else:
-        from training.report_tables import print_comparison, print_verdict
+
+    def show() -> None:
+        from training.report_tables import print_comparison
 
         print_comparison(comparison, all_figures=all_figures)
-        if verdict is not None:
-            print_verdict(verdict)
-    if verdict is not None:
-        verdict.require()
+
+    _answer(comparison.to_dict(), verdict, show=show, as_json=as_json)
 
 
 def _load(name: str | None) -> "tuple[BundlePredictor, str]":
@@ -158,5 +152,16 @@ def _checked_split(split: str) -> None:
         raise UsageError("split_invalid", f"--split is letters, digits, - and _; found {split!r}")
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+def _answer(document: dict[str, Any], verdict: "Verdict | None", *, show: Callable[[], None], as_json: bool) -> None:
+    """Print the document as JSON or by `show`, the gate's verdict with it; raise GateFailed where it failed."""
+    if as_json:
+        told = document | {"gate": verdict.to_dict() if verdict else None}
+        typer.echo(json.dumps(told, ensure_ascii=False, allow_nan=False))
+    else:
+        show()
+        if verdict is not None:
+            from training.report_tables import print_verdict
+
+            print_verdict(verdict)
+    if verdict is not None:
+        verdict.require()

@@ -15,7 +15,8 @@ from training.bootstrap import DRAWS, Interval, intervals
 from training.columns import Decided, Floats, Labels, labeled
 from training.compare import Comparison, compare
 from training.coverage import Coverage, coverage, zones
-from training.metrics import ECE_BINS, HEADLINE, equal_mass_bins
+from training.metrics import HEADLINE
+from training.row_blocks import ECE_BINS, equal_mass_bins
 from training.scored import ColumnPredictor, Scored, score_examples
 from training.slices import slices
 

@@ -13,7 +13,7 @@ from sklearn.metrics import (
 
 from models.calibration import TaskCalibration
 from pipeline.schema import LabelSchema, Task, schema_from_dict
-from training.metrics import equal_mass_bins, measure, row_statistics
+from training.metrics import measure, row_statistics
 
 ROWS = 400
 
@@ -134,8 +134,3 @@ def test_weights_stand_for_repeated_rows(schema: LabelSchema, random: np.random.
     repeated = row_statistics(task, gold[taken], p[taken]).figures()
     assert drawn["macro_f1"][0] == pytest.approx(repeated["macro_f1"][0])
     assert drawn["recall.negative"][0] == pytest.approx(repeated["recall.negative"][0])
-
-
-def test_equal_mass_bins_hold_equal_counts_in_order() -> None:
-    values = np.array([0.9, 0.1, 0.5, 0.7])
-    assert equal_mass_bins(values, 2).tolist() == [1, 0, 0, 1]
