@@ -193,12 +193,12 @@ def _problems_error(path: Path, schema: LabelSchema, problems: list[RowProblem])
     code = "labels_unknown" if any(problem.task for problem in problems) else "rows_invalid"
     shown = "; ".join(f"row {problem.row:,}: {problem.message}" for problem in islice(problems, _SHOWN))
     more = f"; and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
-    what = f"outside of the label schema {schema.name!r}" if code == "labels_unknown" else "not usable"
+    what = f"with labels outside of schema {schema.name!r}" if code == "labels_unknown" else "that cannot be used"
     count = len({problem.row for problem in problems})
     tasks = [task for task in schema.tasks if any(problem.task == task.name for problem in problems)]
     known = "".join(f" Labels of {task.name}: {_listed(task.keys)}." for task in tasks)
     rows = "1 row" if count == 1 else f"{count:,} rows"
-    return DataError(code, f"{rows} of {path} {what}: {shown}{more}. Correct the file, or take these rows out.{known}")
+    return DataError(code, f"{path} has {rows} {what}: {shown}{more}. Correct them, or take them out.{known}")
 
 
 def _listed(keys: Sequence[str]) -> str:

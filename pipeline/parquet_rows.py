@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.rows import ReadLimits, Row, bad_row, limit_exceeded, unreadable
 
 _SLICE = 16
+_NESTED_SLICE = 4  # a row of lists or maps can hold many cells
 _SUSPICIOUS_BYTES = 64 << 20
 _SUSPICIOUS_RATIO = 200  # Chinese text compresses 2 to 10 times
 
@@ -48,7 +49,8 @@ class ParquetSource:
         try:
             # buffer_size and pre_buffer: a column is read page by page instead of as a whole.
             with pq.ParquetFile(self._path, pre_buffer=False, buffer_size=1 << 16) as file:
-                for batch in file.iter_batches(batch_size=_SLICE, use_threads=False):
+                nested = any(pa.types.is_nested(field.type) for field in file.schema_arrow)
+                for batch in file.iter_batches(batch_size=_NESTED_SLICE if nested else _SLICE, use_threads=False):
                     yield from _rows(batch)
         except (pa.ArrowException, OSError) as error:
             raise unreadable(self._path, f"its data is damaged ({_first_line(error)})") from None
