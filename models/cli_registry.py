@@ -74,13 +74,14 @@ def show(
     from rich.markdown import Markdown
 
     from models.bundle import open_bundle
+    from models.loading import model_version
     from models.resolving import resolve_model
 
     resolved = resolve_model(model)
     bundle = open_bundle(resolved.path)
     if as_json:
         document = {
-            "model_version": resolved.model_version(bundle),
+            "model_version": model_version(bundle, resolved.version),
             "kind": bundle.kind,
             "path": str(bundle.path),
             "tasks": {task.name: list(task.keys) for task in bundle.schema.tasks},
@@ -90,7 +91,7 @@ def show(
         typer.echo(json.dumps(document, ensure_ascii=False, default=str))
         return
     console = Console()
-    console.print(f"[bold]{resolved.model_version(bundle)}[/bold]  {bundle.kind}  {bundle.path}")
+    console.print(f"[bold]{model_version(bundle, resolved.version)}[/bold]  {bundle.kind}  {bundle.path}")
     console.print(Markdown(bundle.read("card.md").decode()))
 
 

@@ -9,25 +9,39 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.pyfunc import PythonModel
 
-from models.answer import columns
+from models.answer import column_kinds, columns
 from models.loading import load_predictor
+from pipeline.cells import flat
 from pipeline.errors import TextError
 
+_DTYPES = {"number": "float64", "integer": "Int64", "flag": "boolean"}  # every other kind is text
 
-class FeedbackModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+
+class FeedbackModel(PythonModel):
     """One row of text in, one row of labels and probabilities out; a bad text is told in `error`."""
 
     def load_context(self, context: Any) -> None:
         self.predictor = load_predictor(Path(context.artifacts["bundle"]))
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
-        """Score the column `text`; all columns are strings or doubles, in the order of the signature."""
-        rows = []
-        for answer in self.predictor.predict_each(model_input["text"].tolist()):
-            failed = isinstance(answer, TextError)
-            rows.append(columns(self.predictor.schema, None if failed else answer, error=answer if failed else None))
-        return pd.DataFrame(rows, index=model_input.index)
+    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
+        """Score the column `text`; lists and aspects are text as in csv: `a;b`, `logistics:-1;product:+1`."""
+        schema = self.predictor.schema
+        kinds = dict(column_kinds(schema))
+        rows = [
+            columns(schema, None, model_version=self.predictor.model_version, error=answer)
+            if isinstance(answer, TextError)
+            else columns(schema, answer)
+            for answer in self.predictor.predict_each(model_input["text"].tolist())
+        ]
+        table = pd.DataFrame({name: [_cell(row[name], kind) for row in rows] for name, kind in kinds.items()})
+        table = table.astype({name: _DTYPES.get(kind, "string") for name, kind in kinds.items()})
+        return table.set_axis(model_input.index)
+
+
+def _cell(value: Any, kind: str) -> Any:
+    return value if kind in _DTYPES else flat(value)
 
 
 mlflow.models.set_model(FeedbackModel())

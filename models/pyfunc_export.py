@@ -8,7 +8,10 @@ clashes with anybody's own `models`.
 import ast
 import hashlib
 import re
+import shutil
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import mlflow
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from models.answer import column_kinds
 from models.bundle import ModelBundle
@@ -35,12 +38,14 @@ _DATA = ("normalizer_golden.jsonl",)
 def log_pyfunc(bundle: ModelBundle, *, run_id: str, uri: str) -> str:
     """Log the bundle to a run as a pyfunc model and return its `models:/m-…` address."""
     mlflow.set_tracking_uri(uri)
-    with TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id):
+    with TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id), _importable(folder):
         package = write_runtime(Path(folder))
+        # MLflow names an artifact after its folder, whatever that is called here.
+        shutil.copytree(bundle.path, Path(folder) / "bundle")
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(Path(folder) / "entry.py"),
-            artifacts={"bundle": str(bundle.path)},
+            artifacts={"bundle": str(Path(folder) / "bundle")},
             code_paths=[str(Path(folder) / package)],
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS] + [f"mlflow=={mlflow.__version__}"],
             signature=signature(bundle.schema),
@@ -51,7 +56,9 @@ def log_pyfunc(bundle: ModelBundle, *, run_id: str, uri: str) -> str:
 def signature(schema: LabelSchema) -> ModelSignature:
     """Text in; out the columns of `fankui score`."""
     kinds = {"number": DataType.double, "integer": DataType.long, "flag": DataType.boolean}
-    outputs = [ColSpec(kinds.get(kind, DataType.string), name, required=False) for name, kind in column_kinds(schema)]
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(kinds.get(kind, DataType.string), name, required=False) for name, kind in column_kinds(schema)
+    ]
     return ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")]), outputs=Schema(outputs))
 
 
@@ -77,6 +84,18 @@ def write_runtime(folder: Path) -> str:
     return package
 
 
+@contextmanager
+def _importable(folder: str) -> Iterator[None]:
+    """MLflow runs the entry file once while it saves it, so the private package must be found for that long."""
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        for module in [name for name in sys.modules if name.startswith("fankui_runtime_")]:
+            del sys.modules[module]
+
+
 def _closure(start: str) -> set[str]:
     """All modules of ours that `start` imports, directly or not, at its top or inside a function."""
     seen: set[str] = set()
@@ -92,7 +111,9 @@ def _closure(start: str) -> set[str]:
 def _imports(module: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(_path(module).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ("pipeline", "models"):
-            yield str(node.module)
+            # `from pipeline import spelling` names its modules behind the import.
+            whole = "." in str(node.module)
+            yield from [str(node.module)] if whole else [f"{node.module}.{alias.name}" for alias in node.names]
 
 
 def _path(module: str) -> Path:

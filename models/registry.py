@@ -62,6 +62,7 @@ def quiet_client() -> mlflow.MlflowClient:
     Raises ConfigError `registry_unreachable` when the address cannot be used.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -72,6 +73,15 @@ def quiet_client() -> mlflow.MlflowClient:
         message = f"MLflow at {_without_password(tracking_uri())} does not answer ({reason}); check MLFLOW_TRACKING_URI"
         raise ConfigError("registry_unreachable", message) from error
     return client
+
+
+def artifact_root(uri: str) -> str | None:
+    """Where a new experiment keeps its files: beside a SQLite database; None leaves it to the server.
+
+    MLflow's own choice is `mlruns` in whatever the working directory is at that moment.
+    """
+    path = uri.removeprefix("sqlite:///")
+    return (Path(path).absolute().parent / "mlartifacts").as_uri() if path != uri else None
 
 
 def register(bundle: ModelBundle, *, run_id: str, name: str, tags: Mapping[str, str]) -> RegisteredVersion:
@@ -127,7 +137,7 @@ def find(uri: str) -> RegisteredVersion:
 
 
 def download(uri: str, *, home: Path) -> tuple[RegisteredVersion, Champion]:
-    """A verified local copy of a version's bundle under `home`, fetched once; an alias is resolved before anything else.
+    """A verified local copy of a version's bundle under `home`, fetched once; an alias is resolved first.
 
     Raises ConfigError `version_missing`, BundleError for a copy that is not what was registered.
     """
@@ -148,7 +158,7 @@ def download(uri: str, *, home: Path) -> tuple[RegisteredVersion, Champion]:
 
 
 def align_aliases(champion: Champion | None, before: Champion | None) -> None:
-    """Let the aliases champion and previous name these versions; the challenger that became champion is none any more."""
+    """Let the aliases champion and previous name these versions; a challenger that became champion is none any more."""
     client = quiet_client()
     wanted = {"champion": champion, "previous": before}
     for name in {one.name for one in wanted.values() if one is not None and one.version.isdecimal()}:

@@ -6,6 +6,7 @@ process left behind is marked KILLED by the next attempt with the same model.
 
 import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, RunStatus
 
-from models.registry import quiet_client, tracking_uri
+from models.registry import artifact_root, quiet_client, tracking_uri
 
 _PARAM_CHARS = 250  # longer values belong into artifacts; MLflow itself refuses 6,000
 _METRICS_PER_CALL = 1000  # MLflow's limit for one log_batch
@@ -67,7 +68,9 @@ def track(record: RunRecord, *, bundle_digest: str) -> str:
 
 def _experiment(client: mlflow.MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
-    return str(found.experiment_id if found else client.create_experiment(name))
+    if found:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, artifact_location=artifact_root(tracking_uri())))
 
 
 def _finished_run(client: mlflow.MlflowClient, experiment: str, digest: str) -> str | None:
@@ -79,7 +82,7 @@ def _finished_run(client: mlflow.MlflowClient, experiment: str, digest: str) -> 
 
 
 def _log_metrics(client: mlflow.MlflowClient, run_id: str, record: RunRecord) -> None:
-    now = mlflow.utils.time.get_current_time_millis()
+    now = int(time.time() * 1000)
     points = [Metric(name, value, now, 0) for name, value in record.metrics.items()]
     points += [Metric(name, value, now, step) for name, curve in record.curves.items() for step, value in curve]
     for start in range(0, len(points), _METRICS_PER_CALL):
@@ -94,7 +97,9 @@ def _log_inputs(run_id: str, data: Sequence[DataRecord]) -> None:
         for file in data:
             source = CodeDatasetSource(tags={"file": file.name, "rows": file.rows})
             # MLflow keeps 36 characters of a digest; the whole sha256 stands in the tags.
-            dataset = MetaDataset(source, name=file.name, digest=file.digest[:36])
+            dataset = MetaDataset(  # type: ignore[abstract]  # MLflow forgot a property of its base
+                source, name=file.name, digest=file.digest[:36]
+            )
             mlflow.log_input(dataset, context=file.role, tags={"sha256": file.digest, "rows": str(file.rows)})
 
 
