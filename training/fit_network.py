@@ -18,7 +18,7 @@ from models.tokenization import FeedbackTokenizer, build_tokenizer, load_tokeniz
 from pipeline.schema import LabelSchema
 from training.config import NetworkSettings, TrainConfig
 from training.dataset import tokenize_rows
-from training.fitting import Fitted, settings_file
+from training.fitting import Fitted
 from training.loop import LoopResult, Trainer
 from training.progress import Progress
 from training.rows import Parts, Rows
@@ -60,7 +60,7 @@ def fit_network(
     if not accelerator.is_main_process:
         return None
     classifier.cpu().train(False)
-    return _exported(config, classifier, tokenizer, result)
+    return _exported(classifier, tokenizer, result)
 
 
 def _build(settings: NetworkSettings, schema: LabelSchema, rows: Rows) -> tuple[FeedbackClassifier, FeedbackTokenizer]:
@@ -95,9 +95,7 @@ def _new_encoder(settings: NetworkSettings, tokenizer: FeedbackTokenizer) -> Ber
     )
 
 
-def _exported(
-    config: TrainConfig, classifier: FeedbackClassifier, tokenizer: FeedbackTokenizer, result: LoopResult
-) -> Fitted:
+def _exported(classifier: FeedbackClassifier, tokenizer: FeedbackTokenizer, result: LoopResult) -> Fitted:
     graph = export(classifier)
     encoder = {"tokenizer": tokenizer_settings(tokenizer), "config": classifier.config.to_diff_dict()}
     files = {
@@ -105,7 +103,6 @@ def _exported(
         "model.safetensors": save({name: value.contiguous() for name, value in classifier.state_dict().items()}),
         "tokenizer.json": tokenizer.to_json().encode(),
         "encoder.json": json.dumps(encoder, ensure_ascii=False, indent=1).encode(),
-        "config.json": settings_file(config),
     }
     schema = classifier.schema
     return Fitted(

@@ -50,10 +50,11 @@ def _fit_linear(config: TrainConfig, schema: LabelSchema, parts: Parts, progress
 
         fitted = fit_linear(parts.train.examples, schema=schema, settings=config.linear, progress=step)
         advance(len(schema.tasks))
-    files = {**fitted.files, "config.json": settings_file(config)}
-    return Fitted("linear", fitted.model, files)
+    return Fitted("linear", fitted.model, fitted.files)
 
 
-def settings_file(config: TrainConfig) -> bytes:
-    """config.json of a bundle: the resolved settings, with file names in place of paths."""
-    return json.dumps(config.to_dict(), ensure_ascii=False, indent=1).encode()
+def with_settings(fitted: Fitted, config: TrainConfig) -> dict[str, bytes]:
+    """The files of the bundle, the resolved settings added to config.json beside what the model itself keeps there."""
+    kept = json.loads(fitted.files.get("config.json", b"{}"))
+    body = json.dumps({**kept, "training": config.to_dict()}, ensure_ascii=False, indent=1)
+    return {**fitted.files, "config.json": body.encode()}

@@ -10,15 +10,16 @@ from pathlib import Path
 
 from models.bundle import ModelBundle, write_bundle
 from models.calibration import Calibration
+from models.loading import load_predictor
 from models.parity import check_parity
 from models.predictor import BundlePredictor
-from pipeline.errors import UsageError
+from pipeline.errors import FeedbackError, UsageError
 from pipeline.schema import LabelSchema, load_schema
 from training.calibrate import fit_calibration
 from training.columns import gold_columns
 from training.config import TrainConfig
 from training.evaluate import Report, evaluate
-from training.fitting import Fitted, fit
+from training.fitting import Fitted, fit, with_settings
 from training.progress import Progress, Silent
 from training.record import Findings, run_record, write_reports
 from training.rows import InputFile, Parts, input_file, part, read_rows
@@ -64,10 +65,11 @@ def train(config: TrainConfig, *, progress: Progress | None = None) -> TrainResu
         name=config.name,
         schema=schema,
         calibration=calibration,
-        files=fitted.files,
+        files=with_settings(fitted, config),
         metrics=findings.metrics,
         card=findings.card(),
     )
+    verify_bundle(bundle, fitted, parts)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     progress.say(f"bundle {bundle.version} in {bundle.path}")
     run_id, version = publish_run(findings, bundle, folder=folder, artifacts=artifacts, progress=progress)
@@ -145,6 +147,17 @@ def evaluate_splits(predictor: BundlePredictor, parts: Parts, progress: Progress
             reports[split] = evaluate(predictor, rows.examples, split=split)
             advance(done, note=split)
     return reports
+
+
+def verify_bundle(bundle: ModelBundle, fitted: Fitted, parts: Parts) -> None:
+    """Read the bundle as scoring does and compare the answers; one that differs is removed and BundleError raised."""
+    try:
+        check_parity(
+            bundle.schema, reference=fitted.model, candidate=load_predictor(bundle.path).model, texts=parts.dev.texts
+        )
+    except FeedbackError:
+        shutil.rmtree(bundle.path)
+        raise
 
 
 def publish_run(
