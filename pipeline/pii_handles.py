@@ -17,8 +17,11 @@ _WECHAT = re.compile(
 )
 _WXID = re.compile(r"(?<![A-Za-z0-9])wxid_[A-Za-z0-9]{6,20}(?![A-Za-z0-9])")
 _CLEAR_LINK = re.compile(r"号|id|:|=|→|是|为", re.IGNORECASE)
+# Devices and the like after 微信, which nobody is called.
 _NO_NAME = re.compile(
-    r"android|iphone|ipad|ios|windows|harmony|wechat|weixin|http|www|vip|app|version|mac|wxid", re.IGNORECASE
+    r"(?:android|iphone|ipad|ios|windows|harmony(?:os)?|wechat|weixin|https?|www|vip|app|version|mac(?:os|book)?)"
+    r"[0-9]{0,4}(?:pro|max|promax|plus|mini|se)?",
+    re.IGNORECASE,
 )
 
 _QQ = re.compile(
@@ -27,11 +30,10 @@ _QQ = re.compile(
     re.IGNORECASE,
 )
 
-_PLATE_LETTER = "A-HJ-NP-Za-hj-np-z"
+_PLATE_CHAR = "A-HJ-NP-Za-hj-np-z"  # no I and no O
 _PLATE = re.compile(
-    "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?"
-    rf"[{_PLATE_LETTER}][ ·•.\-]{{0,2}}(?P<serial>[0-9{_PLATE_LETTER}]{{4,5}}[0-9{_PLATE_LETTER}挂学警港澳使领])"
-    "(?![0-9A-Za-z])"
+    rf"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼] ?[{_PLATE_CHAR}][ ·•.\-]{{0,2}}"
+    rf"(?P<serial>[0-9{_PLATE_CHAR}]{{5,6}}|[0-9{_PLATE_CHAR}]{{4}}[挂学警港澳使领])(?![0-9A-Za-z])"
 )
 _NEW_ENERGY = re.compile(r"[A-HJK][A-HJ-NP-Z0-9][0-9]{4}|[0-9]{5}[A-HJK]")
 
@@ -57,14 +59,14 @@ def emails(text: str) -> Iterator[PiiSpan]:
 
 def accounts(text: str) -> Iterator[PiiSpan]:
     """WeChat and QQ names, where the word stands before them."""
+    for match in _WXID.finditer(text):
+        yield PiiSpan(WECHAT, match.start(), match.end(), "high")
     for match in _WECHAT.finditer(text):
         name = match["name"]
         clear = _CLEAR_LINK.search(match["link"]) is not None
         looks_chosen = not name.isdigit() and re.search(r"[0-9_\-]", name) is not None
-        if (clear or looks_chosen) and not _NO_NAME.match(name):
+        if (clear or looks_chosen) and not _NO_NAME.fullmatch(name):
             yield PiiSpan(WECHAT, match.start("name"), match.end("name"), "high" if clear else "low")
-    for match in _WXID.finditer(text):
-        yield PiiSpan(WECHAT, match.start(), match.end(), "high")
     for match in _QQ.finditer(text):
         yield PiiSpan(QQ, match.start("number"), match.end("number"), "high")
 

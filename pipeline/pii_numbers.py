@@ -10,7 +10,7 @@ from datetime import date
 
 from pipeline.pii import BANK_CARD, LANDLINE, MOBILE, RESIDENT_ID, Certainty, PiiSpan
 
-_GAP = r"[ .·_/\-]{0,3}"
+_GAP = r"[ .·_/–—\-]{0,3}"
 _MOBILE = re.compile(
     r"(?<![0-9])(?:(?:\(?\+\)?|00)?\(?86\)?[ \-]{0,2})?"
     rf"(?P<number>1[3-9][0-9]{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}"
