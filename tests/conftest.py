@@ -1,7 +1,13 @@
 """Fixtures for every test: the shipped schema, labelled comments of our own, and the public data where it lies."""
 
+import json
 import os
-from collections.abc import Callable
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +78,79 @@ def examples(make_example: Callable[..., Example]) -> list[Example]:
         make_example(text, id=f"c{i}", sentiment=sentiment, category=category, aspects=aspects, urgency=urgency)
         for i, (text, sentiment, category, aspects, urgency) in enumerate(COMMENTS)
     ]
+
+
+@pytest.fixture(scope="session")
+def linear_bundle(schema: LabelSchema, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a linear bundle fitted on those 24 comments. Read only: tests that alter it work on a copy."""
+    from models.bundle import write_bundle
+    from models.calibration import Calibration
+    from training.baseline import LinearSettings, fit_linear
+
+    tasks = ("sentiment", "category", "aspects", "urgency")
+    examples = [Example(Feedback(text=text), dict(zip(tasks, gold, strict=True))) for text, *gold in COMMENTS]
+    fitted = fit_linear(examples, schema=schema, settings=LinearSettings(ngrams=(1, 2), min_count=1))
+    folder = tmp_path_factory.mktemp("bundles") / "small"
+    write_bundle(
+        folder,
+        kind="linear",
+        name="small",
+        schema=schema,
+        calibration=Calibration.identity(schema),
+        files=fitted.files,
+        metrics={},
+        card="# small\n",
+    )
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A `fankui serve` of its own process, on a free port of the loopback."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
+    """`start_server("--model", …, FANKUI_HOME=…)`: starts one and waits until it lives; ended after the tests."""
+    started: list[RunningServer] = []
+
+    def start(*options: str, **environment: str) -> RunningServer:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        folder = tmp_path_factory.mktemp("server")
+        log = folder / "log.jsonl"
+        root = Path(__file__).parent.parent
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fankui", "serve", "--port", str(port), *options],
+                cwd=folder,
+                env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin", "HOME": str(folder), **environment},
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            )
+        server = RunningServer(process, port, log)
+        started.append(server)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return server
+            time.sleep(0.05)
+        raise RuntimeError(f"the server did not start: {log.read_text(encoding='utf-8')[-2000:]}")
+
+    yield start
+    for server in started:
+        server.process.kill()
+        server.process.wait()

@@ -1,0 +1,37 @@
+"""An application around the small linear bundle, and a client that talks to it without a network."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from serving.app import create_app
+from serving.settings import ServeSettings
+
+
+@pytest.fixture
+def make_app(linear_bundle: Path) -> Iterator[Callable[..., FastAPI]]:
+    """`make_app(max_items=4)`: an application with those settings."""
+    made: list[FastAPI] = []
+
+    def make(**settings: Any) -> FastAPI:
+        made.append(create_app(ServeSettings(**{"model": str(linear_bundle), **settings})))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.state.engine.close()
+
+
+@pytest.fixture
+def make_client(make_app: Callable[..., FastAPI]) -> Callable[..., TestClient]:
+    """`make_client(max_items=4)`: a client of such an application; it raises what the application lets through."""
+    return lambda **settings: TestClient(make_app(**settings), base_url="http://127.0.0.1")
+
+
+@pytest.fixture
+def client(make_client: Callable[..., TestClient]) -> TestClient:
+    return make_client()
