@@ -139,8 +139,8 @@ def read_linear(bundle: ModelBundle) -> LinearModel:
     """The linear model of an opened bundle. Raises BundleError where its files do not fit each other."""
     try:
         tensors = load(bundle.read("weights.safetensors"))
-    except SafetensorError as error:
-        raise _unfit(bundle, "weights.safetensors", str(error)) from None
+    except SafetensorError:
+        raise _unfit(bundle, "weights.safetensors", "it is no safetensors file") from None
     try:
         blocks = _blocks(bundle.json("config.json"), bundle.json("vocabulary.json"), tensors)
         weights = {task.name: tensors[f"weight.{task.name}"] for task in bundle.schema.tasks}

@@ -1,0 +1,153 @@
+"""pipeline/routing.py: queue, due time and zone of a prediction."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.feedback import Feedback, Prediction, TaskPrediction
+from pipeline.routing import RoutingPolicy, Thresholds, load_policy, policy_from_dict
+from pipeline.schema import LabelSchema
+
+NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
+CHINA = timezone(timedelta(hours=8))
+LIMITS = {"category": Thresholds(auto=0.9, suggest=0.5), "urgency": Thresholds(auto=0.8, suggest=0.4)}
+
+
+def predicted(flags: tuple[str, ...] = (), **labels: tuple[str, float]) -> Prediction:
+    tasks = {name: TaskPrediction(label, value, {label: value}) for name, (label, value) in labels.items()}
+    return Prediction(tasks=tasks, aspects={}, model_version="m", flags=flags)
+
+
+@pytest.fixture(scope="module")
+def policy() -> RoutingPolicy:
+    return load_policy()
+
+
+def test_the_shipped_policy_has_a_queue_and_a_time_for_every_label(policy: RoutingPolicy, schema: LabelSchema) -> None:
+    assert set(policy.queues) == set(schema.task("category").keys)
+    within = {label.key: label.respond_within for label in schema.task("urgency").labels}
+    assert {key: time / timedelta(minutes=1) for key, time in policy.due.items()} == within
+
+
+def test_category_gives_the_queue_and_urgency_the_due_time(policy: RoutingPolicy) -> None:
+    prediction = predicted(category=("billing", 0.95), urgency=("high", 0.9))
+    decision = policy.decide(prediction, Feedback("x"), thresholds=LIMITS, now=NOW)
+    assert (decision.queue, decision.zone) == ("billing", "auto")
+    assert decision.due_at == datetime(2026, 3, 1, 13, 0, tzinfo=CHINA)
+    assert decision.due_at.utcoffset() == timedelta(hours=8)
+    assert decision.reasons == ("category:billing", "urgency:high")
+
+
+@pytest.mark.parametrize(
+    ("category", "urgency", "zone", "reasons"),
+    [
+        (0.9, 0.8, "auto", ()),
+        (0.9, 0.79, "suggest", ("below_auto:urgency",)),
+        (0.5, 0.4, "suggest", ("below_auto:category", "below_auto:urgency")),
+        (0.49, 0.99, "review", ("below_suggest:category",)),
+        (0.6, 0.1, "review", ("below_auto:category", "below_suggest:urgency")),
+    ],
+)
+def test_the_zone_is_that_of_the_least_certain_task(
+    policy: RoutingPolicy, category: float, urgency: float, zone: str, reasons: tuple[str, ...]
+) -> None:
+    prediction = predicted(category=("billing", category), urgency=("high", urgency), sentiment=("neutral", 0.01))
+    decision = policy.decide(prediction, Feedback("x"), thresholds=LIMITS, now=NOW)
+    assert decision.zone == zone
+    assert decision.reasons[2:] == reasons
+
+
+def test_out_of_scope_is_reviewed_however_certain(policy: RoutingPolicy) -> None:
+    prediction = predicted(("out_of_scope",), category=("billing", 1.0), urgency=("low", 1.0))
+    decision = policy.decide(prediction, Feedback("x"), thresholds=LIMITS, now=NOW)
+    assert (decision.zone, decision.reasons[-1]) == ("review", "out_of_scope")
+
+
+def test_the_time_runs_from_when_the_comment_was_made(policy: RoutingPolicy) -> None:
+    prediction = predicted(category=("billing", 1.0), urgency=("critical", 1.0))
+    earlier = Feedback("x", created_at=datetime(2026, 3, 1, 9, 0))  # no zone: China
+    decision = policy.decide(prediction, earlier, thresholds=LIMITS, now=NOW)
+    assert decision.due_at == datetime(2026, 3, 1, 9, 30, tzinfo=CHINA)
+
+
+def test_a_comment_from_the_future_wins_no_time(policy: RoutingPolicy) -> None:
+    prediction = predicted(category=("billing", 1.0), urgency=("critical", 1.0))
+    later = Feedback("x", created_at=NOW + timedelta(days=3))
+    decision = policy.decide(prediction, later, thresholds=LIMITS, now=NOW)
+    assert decision.due_at == NOW + timedelta(minutes=30)
+
+
+def test_a_schema_without_category_and_urgency(policy: RoutingPolicy) -> None:
+    decision = policy.decide(predicted(intent=("a", 0.7)), Feedback("x"), thresholds={}, now=NOW)
+    assert (decision.queue, decision.due_at, decision.zone) == ("general", None, "suggest")
+    assert decision.reasons == ("default_queue", "below_auto:intent")
+
+
+def test_a_label_without_a_queue_goes_to_the_default(policy: RoutingPolicy) -> None:
+    decision = policy.decide(predicted(category=("gardening", 1.0)), Feedback("x"), thresholds=LIMITS, now=NOW)
+    assert (decision.queue, decision.reasons) == ("general", ("default_queue",))
+
+
+def test_of_several_labels_the_likeliest_routes() -> None:
+    policy = policy_from_dict({"queue": {"task": "tags", "labels": {"a": "first", "b": "second"}}})
+    tags = TaskPrediction(("a", "b"), 0.6, {"a": 0.6, "b": 0.9})
+    prediction = Prediction(tasks={"tags": tags}, aspects={}, model_version="m")
+    assert policy.decide(prediction, Feedback("x"), thresholds={}, now=NOW).queue == "second"
+    none = Prediction(tasks={"tags": TaskPrediction((), 0.6, {"a": 0.4})}, aspects={}, model_version="m")
+    assert policy.decide(none, Feedback("x"), thresholds={}, now=NOW).queue == "general"
+
+
+def test_thresholds_of_the_policy_replace_the_models() -> None:
+    policy = policy_from_dict({"zones": {"category": {"auto": 0.3, "suggest": 0.2}}})
+    decision = policy.decide(predicted(category=("billing", 0.35)), Feedback("x"), thresholds=LIMITS, now=NOW)
+    assert decision.zone == "auto"
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "+08:00"])
+def test_a_zone_by_name_or_offset(zone: str) -> None:
+    policy = policy_from_dict({"timezone": zone, "due": {"labels": {"low": "1 d"}}})
+    decision = policy.decide(predicted(urgency=("low", 1.0)), Feedback("x"), thresholds={}, now=NOW)
+    assert decision.due_at is not None
+    assert decision.due_at.isoformat() == "2026-03-02T12:00:00+08:00"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"queues": {}}, "the file: unknown key 'queues'; known: due, queue, timezone, version, zones"),
+        ({"queue": {"name": "x"}}, "[queue]: unknown key 'name'; known: default, labels, task"),
+        ({"queue": "x"}, "queue: expected a table; found str"),
+        ({"queue": {"labels": {"a": ""}}}, "[queue.labels] a: expected the name of a queue; found ''"),
+        ({"queue": {"default": 3}}, "[queue] default: expected the name of a queue; found 3"),
+        (
+            {"due": {"labels": {"low": "soon"}}},
+            "[due.labels] low: expected a time such as '30 min', '4 h' or '1 d'; found 'soon'",
+        ),
+        (
+            {"due": {"labels": {"low": 0}}},
+            "[due.labels] low: expected a time such as '30 min', '4 h' or '1 d'; found 0",
+        ),
+        ({"timezone": "Moon"}, "timezone: expected '+08:00' or a name such as 'Asia/Shanghai'; found 'Moon'"),
+        ({"zones": {"a": {"auto": 1}}}, "[zones.a] needs auto and suggest, nothing else"),
+        (
+            {"zones": {"a": {"auto": 0.2, "suggest": 0.5}}},
+            "[zones.a]: expected numbers with 0 <= suggest <= auto; found auto = 0.2, suggest = 0.5",
+        ),
+    ],
+)
+def test_mistakes_are_told_with_their_place(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        policy_from_dict(data)
+    assert raised.value.message == f"routing: {message}"
+
+
+def test_a_file_that_is_not_there_or_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_policy(tmp_path / "no.toml")
+    assert raised.value.message == f"routing file {tmp_path / 'no.toml'} does not exist; give --routing FILE.toml"
+    (tmp_path / "bad.toml").write_text("[queue", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"bad\.toml is not valid: "):
+        load_policy(tmp_path / "bad.toml")
