@@ -36,7 +36,7 @@ VERBS = {
     "train": Verb("training.cli:train", "Train a model on labelled files, track and register it.", _TRAIN),
     "evaluate": Verb("training.cli_evaluate:evaluate", "Measure a model on a labelled file.", _TRAIN),
     "compare": Verb("training.cli_evaluate:compare", "Set two models side by side on one labelled file.", _TRAIN),
-    "promote": Verb("models.cli_registry:promote", "Make a model the champion, if it passes the gate.", _TRAIN),
+    "promote": Verb("training.cli_promote:promote", "Make a model the champion, if it passes the gate.", _TRAIN),
     "rollback": Verb("models.cli_registry:rollback", "Go back to the previous champion.", _TRAIN),
     "models": Verb("models.cli_registry:models_app", "List and show models.", _TRAIN, group=True),
     "score": Verb("models.cli:score", "Score comments or files.", _USE),

@@ -9,7 +9,7 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 from models.answer import column_kinds, columns
 from models.loading import load_predictor
@@ -25,7 +25,8 @@ class FeedbackModel(PythonModel):
     def load_context(self, context: Any) -> None:
         self.predictor = load_predictor(Path(context.artifacts["bundle"]))
 
-    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:
+    # MLflow allows to leave the context out; the signature of its base class does not say so.
+    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:  # type: ignore[override]
         """Score the column `text`; lists and aspects are text as in csv: `a;b`, `logistics:-1;product:+1`."""
         schema = self.predictor.schema
         kinds = dict(column_kinds(schema))

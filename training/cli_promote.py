@@ -1,0 +1,64 @@
+"""`fankui promote`: a model becomes the champion if it passes the gate."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.schema import LabelSchema
+
+
+def promote(
+    model: Annotated[str, typer.Argument(help="Bundle folder, models:/NAME/VERSION or models:/NAME@ALIAS.")],
+    *,
+    on: Annotated[
+        list[Path] | None, typer.Option(help="Labelled file to measure it on beside the champion; may be repeated.")
+    ] = None,
+    against: Annotated[str | None, typer.Option(help="Model to hold it against instead of the champion.")] = None,
+    gate_file: Annotated[Path | None, typer.Option(help="Gate rules (TOML) instead of the shipped ones.")] = None,
+    no_gate: Annotated[bool, typer.Option("--no-gate", help="Promote it whatever its figures are.")] = False,
+    text_column: Annotated[str, typer.Option("--text-column", help="Column that holds the comment.")] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Make a model the champion: the one that `score` and `serve` use when none is named.
+
+    With --on, both are measured on the same rows and the gate compares them; without, the gate's bounds are held
+    against the figures that the model kept from its training. Exit code 3: it did not pass, nothing was moved.
+
+    Example: `fankui promote models:/fankui@challenger --on data/samples/test.jsonl`
+    """
+    from models.champion import fankui_home
+    from pipeline.columns import ColumnMap, read_examples
+    from training.gate import load_gate
+    from training.promote import promote as move
+
+    home = fankui_home()
+    rules = None if no_gate else load_gate(gate_file)
+    examples = []
+    if on and not no_gate:
+        schema = _schema_of(model, home)
+        columns = ColumnMap(text=text_column)
+        examples = [example for file in on for example in read_examples(file, schema, columns=columns)]
+    champion, verdict = move(model, home=home, gate=rules, examples=examples, against=against)
+    if as_json:
+        document = {
+            "champion": f"{champion.name}/{champion.version}",
+            "digest": champion.digest,
+            "gate": verdict.to_dict() if verdict else None,
+        }
+        typer.echo(json.dumps(document, ensure_ascii=False))
+        return
+    if verdict is not None:
+        from training.report_tables import print_verdict
+
+        print_verdict(verdict)
+    typer.echo(f"champion is now {champion.name}/{champion.version}")
+
+
+def _schema_of(model: str, home: Path) -> "LabelSchema":
+    from models.bundle import open_bundle
+    from models.promotion import fetch
+
+    return open_bundle(fetch(model, home=home).folder(home)).schema
