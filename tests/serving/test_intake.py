@@ -82,7 +82,7 @@ def test_bodies_that_are_no_request(sent: bytes, code: str) -> None:
 
 
 def test_a_batch_that_is_too_long_says_how_long_it_may_be() -> None:
-    with pytest.raises(RequestProblem, match="^expected at most 2 items; found 3; send several batches$"):
+    with pytest.raises(RequestProblem, match=r"^expected at most 2 items; found 3; send several batches$"):
         read_request(b'{"items": [1, 2, 3]}', max_items=2)
 
 

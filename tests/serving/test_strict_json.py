@@ -43,7 +43,7 @@ def test_bytes_of_another_encoding_are_told_apart_from_what_is_clean() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"nul", b"{'a': 1}", b'"\x01"', b"[1,]", b"1 2", b"[" * 100_000])
 def test_other_things_are_not_json(body: bytes) -> None:
-    with pytest.raises(RequestProblem, match="^expected one JSON document; found something else$") as caught:
+    with pytest.raises(RequestProblem, match=r"^expected one JSON document; found something else$") as caught:
         parse(body)
     assert caught.value.code == "not_json"
 

@@ -1,0 +1,64 @@
+"""The application as a whole: where its documentation is shown, and what it costs to import."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from pipeline.errors import BundleError, ConfigError
+from serving.app import create_app
+from serving.settings import ServeSettings
+
+
+def test_documentation_is_shown_on_the_loopback_only(make_client: Callable[..., TestClient]) -> None:
+    near, far = make_client(), make_client(host="0.0.0.0")
+    assert [near.get(path).status_code for path in ("/docs", "/openapi.json", "/redoc")] == [200, 200, 404]
+    assert "script-src" in near.get("/docs").headers["Content-Security-Policy"]
+    assert [far.get(path).status_code for path in ("/docs", "/openapi.json", "/redoc")] == [404, 404, 404]
+
+
+@pytest.mark.parametrize("path", ["/v1/classify", "/v1/labels", "/health/live", "/metrics"])
+def test_methods_that_a_path_lacks_are_405_with_allow(client: TestClient, path: str) -> None:
+    response = client.delete(path)
+    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
+    assert response.headers["Allow"] == ("POST" if path == "/v1/classify" else "GET")
+    assert response.headers["Content-Type"] == "application/problem+json"
+
+
+def test_unknown_paths_are_404_and_not_repeated(client: TestClient) -> None:
+    response = client.get("/v1/classify/13800138000")
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+    assert "13800138000" not in response.text
+    assert client.get("/v1/labels/").status_code == 404
+
+
+def test_starting_fails_where_the_model_or_the_policy_does(linear_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError) as missing:
+        create_app(ServeSettings(model=str(tmp_path / "none")))
+    assert missing.value.code == "model_missing"
+    with pytest.raises(ConfigError) as policy:
+        create_app(ServeSettings(model=str(linear_bundle), routing=tmp_path / "none.toml"))
+    assert policy.value.code == "routing_missing"
+
+
+def test_the_lifespan_ends_the_thread_and_the_follower(make_app: Callable[..., FastAPI]) -> None:
+    app = make_app()
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.post("/v1/classify", json={"text": "好"}).status_code == 200
+    with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+        app.state.engine._thread.submit(print)
+
+
+def test_importing_takes_less_than_a_second() -> None:
+    root = Path(__file__).parents[2]
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import serving.app"], cwd=root, check=True)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1.0

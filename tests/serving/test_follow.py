@@ -1,0 +1,109 @@
+"""A running server answers with the champion, and with the next one after it was promoted."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from models.bundle import ModelBundle, open_bundle, write_bundle
+from models.champion import Champion, keep_copy, write_champion
+from serving.app import create_app
+from serving.follow import follow_champion
+from serving.settings import ServeSettings
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FANKUI_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("FANKUI_MODEL", raising=False)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def promote(home: Path, linear_bundle: Path, tmp_path: Path) -> Callable[[str], Champion]:
+    """`promote("2")`: write the small model under another name and make it the champion."""
+
+    def go(version: str) -> Champion:
+        small = open_bundle(linear_bundle)
+        bundle: ModelBundle = write_bundle(
+            tmp_path / version,
+            kind="linear",
+            name=f"small{version}",
+            schema=small.schema,
+            calibration=small.calibration,
+            files={name: small.read(name) for name in ("config.json", "vocabulary.json", "weights.safetensors")},
+            metrics={},
+            card="x",
+        )
+        champion = keep_copy(home, bundle, name="feedback", version=version)
+        write_champion(home, champion)
+        return champion
+
+    return go
+
+
+async def wait_for(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def app_of(home: Path) -> FastAPI:
+    return create_app(ServeSettings(follow_seconds=0.02))
+
+
+def test_promoting_changes_the_model_of_a_running_server(home: Path, promote: Callable[[str], Champion]) -> None:
+    first = promote("1")
+    engine = app_of(home).state.engine
+    assert engine.active.version == f"feedback/1@{first.digest[:12]}"
+
+    async def story() -> None:
+        following = asyncio.create_task(follow_champion(engine))
+        before = engine.active
+        await asyncio.sleep(0.1)
+        assert engine.active is before
+        second = promote("2")
+        await wait_for(lambda: engine.active is not before)
+        assert engine.active.version == f"feedback/2@{second.digest[:12]}"
+        following.cancel()
+
+    asyncio.run(story())
+    assert f'fankui_model{{model_version="{engine.active.version}"}} 1.0'.encode() in engine.metrics.page()
+    assert engine.metrics.page().count(b"\nfankui_model{") == 1
+    engine.close()
+
+
+def test_a_broken_champion_leaves_the_old_one_and_is_told_once(
+    home: Path, promote: Callable[[str], Champion], caplog: pytest.LogCaptureFixture
+) -> None:
+    promote("1")
+    engine = app_of(home).state.engine
+    before = engine.active
+
+    async def story() -> None:
+        following = asyncio.create_task(follow_champion(engine))
+        # No await between the two: the follower cannot look in between.
+        broken = promote("2").folder(home)
+        (broken / "weights.safetensors").write_bytes(b"x")
+        await wait_for(lambda: bool(caplog.records) or engine.active is not before)
+        await asyncio.sleep(0.15)
+        following.cancel()
+
+    asyncio.run(story())
+    assert engine.active is before
+    told = [record for record in caplog.records if record.getMessage() == "model_not_replaced"]
+    assert [record.fields["code"] for record in told] == ["bundle_altered"]  # type: ignore[attr-defined]
+    engine.close()
+
+
+def test_only_a_server_that_was_not_told_a_model_follows(
+    make_app: Callable[..., FastAPI], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from serving.app import follows_champion
+
+    assert follows_champion(ServeSettings())
+    assert not follows_champion(ServeSettings(model="default"))
+    monkeypatch.setenv("FANKUI_MODEL", "default")
+    assert not follows_champion(ServeSettings())
