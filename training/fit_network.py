@@ -32,6 +32,8 @@ def fit_network(
     set_seed(config.seed)
     settings = config.network
     classifier, tokenizer = _build(settings, schema, parts.train)
+    # From here on every process draws its own dropout.
+    set_seed(config.seed, device_specific=True)
     train = tokenize_rows(parts.train.texts, parts.train.examples, schema=schema, tokenizer=tokenizer)
     if train.clipped:
         progress.say(f"{train.clipped} training rows are longer than {tokenizer.max_tokens} tokens and lose their ends")
