@@ -59,7 +59,8 @@ _ID_WORD = re.compile(r"(?:身份证|证件)[^0-9]{0,6}$")
 _CARD_WORD = re.compile(
     r"(?:银行|信用卡|储蓄卡|借记卡|工资卡|卡号|账号|账户|尾号|工行|建行|农行|中行|招行|交行)[^0-9]{0,6}$"
 )
-_LETTERS_BEFORE = re.compile(r"[A-Za-z]+$")
+# SF13800138000 is a parcel, example.com/13800138000 an article; tel13800138000 is a phone.
+_LETTERS_BEFORE = re.compile(r"([A-Za-z]+)[/=]?$")
 _PHONE_PREFIXES = frozenset(("tel", "phone", "mobile", "mob", "call", "t", "m", "v", "vx", "wx", "wechat", "qq", "app"))
 
 
@@ -119,7 +120,7 @@ def bank_cards(text: str) -> Iterator[PiiSpan]:
 def _mobile_certainty(text: str, start: int, number: str) -> Certainty | None:
     before = text[max(0, start - 12) : start]
     letters = _LETTERS_BEFORE.search(before)
-    if _told_otherwise(text, start) or (letters and letters[0].lower() not in _PHONE_PREFIXES):
+    if _told_otherwise(text, start) or (letters and letters[1].lower() not in _PHONE_PREFIXES):
         return None
     if _valid_phone(number):
         return "high"

@@ -48,7 +48,8 @@ def _ignoring_empty(work: Callable[[str], object]) -> Callable[[str], object]:
         try:
             return work(text)
         except TextError as error:
-            assert error.code == "empty_text"
+            if error.code != "empty_text":
+                raise
             return None
 
     return run
@@ -129,6 +130,7 @@ def test_any_character_alone_is_prepared_or_refused_clearly(code: int) -> None:
     try:
         prepared = prepare(chr(code))
     except TextError as error:
-        assert error.code in {"empty_text", "nul_character"}  # noqa: PT017
+        if error.code not in {"empty_text", "nul_character"}:
+            raise
     else:
         assert prepare(prepared.text).text == prepared.text

@@ -70,6 +70,8 @@ def test_personal_data_becomes_a_typed_placeholder(text: str, masked: str) -> No
         "2023-01-05 13:45:20下的单",
         "订单号13800138000没发货",
         "SF13800138000丢件",
+        "shop.example.com/13800138000.html",
+        "?item=13800138000",
         "流水号110101199003070011",
         "订单号6222021234567890128",
         "IP是192.168.1.100",
