@@ -119,6 +119,10 @@ def _plan(
         raise UsageError(
             "columns_clash", f"the text column {options.columns.text!r} is an output name; give --prefix pred_"
         )
+    if options.embeddings and predictor.embeddings(["很好"]) is None:
+        raise UsageError(
+            "no_embeddings", f"{predictor.model_version} has no embeddings; leave --embeddings out or name a network"
+        )
     if clash and not options.overwrite:
         raise UsageError(
             "columns_clash",
@@ -182,7 +186,9 @@ class _Scorer:
         return cells
 
     def _failure(self, error: FeedbackError) -> dict[str, Any]:
-        return columns(self._predictor.schema, None, error=error, model_version=self._predictor.model_version)
+        cells = columns(self._predictor.schema, None, error=error, model_version=self._predictor.model_version)
+        extra = {EVIDENCE: self._options.explain, EMBEDDING: self._options.embeddings}
+        return cells | {name: None for name, wanted in extra.items() if wanted}
 
 
 def _join(

@@ -130,7 +130,8 @@ def _score_file(
     from pipeline.readers import count_rows
 
     look = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*look, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*look, console=console, transient=True, disable=not console.is_terminal) as bar:
         line = bar.add_task(source.name, total=count_rows(source))
         try:
             return score_file(

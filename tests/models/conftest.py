@@ -14,7 +14,7 @@ from models.predictor import BundlePredictor
 from pipeline.schema import LabelSchema, schema_from_dict
 
 TERMS = tuple("好慢坏贵火店快递服务员的很，。一")
-# Character -> logit column -> weight. mood: bad ok fine | level: >low >mid | tags: parcel money | parts: parcel(4) staff(4)
+# Character -> weights of the logits. mood: bad ok fine; level: > low, > mid; tags: parcel money; parts: 4 states each
 WEIGHTS = {
     "mood": {"好": (0, 0, 9), "慢": (9, 0, 0), "坏": (9, 0, 0), "贵": (6, 0, 0), "火": (9, 0, 0)},
     "level": {"好": (-9, 0), "慢": (6, -6), "火": (12, 12)},

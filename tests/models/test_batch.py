@@ -1,0 +1,241 @@
+"""models/batch.py: files in, files out; bad rows, clashes, interruptions."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.batch import ScoreOptions, ScoreSummary, score_file
+from models.bundle import ModelBundle
+from models.predictor import BundlePredictor
+from pipeline.columns import ColumnMap
+from pipeline.errors import DataError, UsageError
+from pipeline.readers import read_batches
+from pipeline.routing import load_policy
+
+ROOT = Path(__file__).parents[2]
+TEXTS = ["快递很慢", "服务很好", "", "着火了", "a\0b"]
+
+
+@pytest.fixture
+def score(predictor: BundlePredictor) -> Callable[..., ScoreSummary]:
+    def run(source: Path, target: Path, **options: Any) -> ScoreSummary:
+        return score_file(source, target, predictor=predictor, policy=load_policy(), options=ScoreOptions(**options))
+
+    return run
+
+
+def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [row for batch in read_batches(path) for row in batch.rows]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_jsonl(tmp_path / "in.jsonl", [{"id": i, "text": text, "shop": "一店"} for i, text in enumerate(TEXTS)])
+
+
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "tsv", "parquet", "xlsx"])
+def test_every_format_keeps_its_columns_and_gains_ours(
+    source: Path, tmp_path: Path, score: Callable[..., ScoreSummary], extension: str
+) -> None:
+    target = tmp_path / f"out.{extension}"
+    summary = score(source, target)
+    assert (summary.rows, summary.failed, summary.resumed) == (5, 2, 0)
+    rows = read(target)
+    assert [str(row["id"]) for row in rows] == ["0", "1", "2", "3", "4"]
+    assert [row["mood"] or None for row in rows] == ["bad", "fine", None, "bad", None]
+    assert rows[2]["error"].startswith("empty_text: ")
+    assert rows[4]["error"].startswith("nul_character: ")
+    assert {row["shop"] for row in rows} == {"一店"}
+    assert len({row["model_version"] for row in rows}) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "in.jsonl", target.name]
+
+
+def test_the_forms_of_aspects(source: Path, tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    score(source, tmp_path / "out.jsonl")
+    assert read(tmp_path / "out.jsonl")[0]["parts"] == {"parcel": -1}
+    score(source, tmp_path / "out.csv")
+    assert read(tmp_path / "out.csv")[0]["parts"] == "parcel:-1"
+
+
+def test_an_unreadable_line_is_one_bad_row(tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "很好"}\n{"text": \n{"text": 666}\n{"text": null}\n', encoding="utf-8")
+    summary = score(source, tmp_path / "out.jsonl")
+    rows = read(tmp_path / "out.jsonl")
+    assert summary.failed == 2
+    assert rows[1]["error"].startswith("row_unreadable: ")
+    assert rows[2]["error"] is None
+    assert rows[3]["error"].startswith("not_text: ")
+
+
+def test_no_rows(tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("id,text\n", encoding="utf-8")
+    assert score(source, tmp_path / "out.csv").rows == 0
+    with (tmp_path / "out.csv").open(encoding="utf-8-sig") as file:
+        assert next(csv.reader(file))[:4] == ["id", "text", "mood", "mood_probability"]
+
+
+def test_due_times_run_from_created_at(tmp_path: Path, predictor: BundlePredictor) -> None:
+    policy_file = tmp_path / "routing.toml"
+    policy_file.write_text('[due]\ntask = "level"\nlabels = {top = "30 min"}\n', encoding="utf-8")
+    made = ["2026-03-01 09:00", None, "not a time"]
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": "着火", "created_at": when} for when in made])
+    target = tmp_path / "out.jsonl"
+    score_file(source, target, predictor=predictor, policy=load_policy(policy_file))
+    first, second, third = read(target)
+    assert first["due_at"] == "2026-03-01T09:30:00+08:00"
+    assert second["due_at"] == third["due_at"] != first["due_at"]
+    assert (second["flags"], third["flags"]) == ([], ["created_at_unreadable"])
+
+
+def test_clashing_columns_stop_with_their_names(tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": "很慢", "mood": "ok", "error": 1}])
+    with pytest.raises(UsageError) as raised:
+        score(source, tmp_path / "out.jsonl")
+    assert raised.value.message == (
+        f"{source} has columns that scoring writes: mood, error; give --prefix pred_ to keep both, "
+        "or --overwrite to replace them"
+    )
+    assert not (tmp_path / "out.jsonl").exists()
+    score(source, tmp_path / "out.jsonl", prefix="pred_")
+    (row,) = read(tmp_path / "out.jsonl")
+    assert (row["mood"], row["pred_mood"], row["error"], row["pred_error"]) == ("ok", "bad", 1, None)
+    score(source, tmp_path / "out2.jsonl", overwrite=True)
+    (row,) = read(tmp_path / "out2.jsonl")
+    assert (row["mood"], row["error"]) == ("bad", None)
+
+
+def test_the_text_column_is_never_replaced(tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"mood": "很慢"}])
+    with pytest.raises(UsageError, match="the text column 'mood' is an output name; give --prefix pred_"):
+        score(source, tmp_path / "out.jsonl", columns=ColumnMap(text="mood"), overwrite=True)
+
+
+def test_a_missing_text_column_names_those_there_are(
+    source: Path, tmp_path: Path, score: Callable[..., ScoreSummary]
+) -> None:
+    with pytest.raises(DataError) as raised:
+        score(source, tmp_path / "out.csv", columns=ColumnMap(text="comment"))
+    assert raised.value.code == "column_missing"
+    assert "its columns are: id, text, shop" in raised.value.message
+
+
+def test_the_input_is_never_written_over(source: Path, score: Callable[..., ScoreSummary]) -> None:
+    with pytest.raises(UsageError, match="is the input itself; write to another file with -o"):
+        score(source, source)
+
+
+def test_embeddings_of_a_model_that_has_none(source: Path, tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    with pytest.raises(UsageError, match="has no embeddings; leave --embeddings out or name a network"):
+        score(source, tmp_path / "out.jsonl", embeddings=True)
+
+
+def test_evidence_is_a_list_where_the_format_has_lists(
+    source: Path, tmp_path: Path, score: Callable[..., ScoreSummary]
+) -> None:
+    score(source, tmp_path / "out.jsonl", explain=True)
+    score(source, tmp_path / "out.csv", explain=True)
+    nested, flat = read(tmp_path / "out.jsonl"), read(tmp_path / "out.csv")
+    assert nested[0]["evidence"][0]["task"] == "mood"
+    assert json.loads(flat[0]["evidence"]) == nested[0]["evidence"]
+    assert nested[2]["evidence"] is None
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    rows = [{"id": i, "text": TEXTS[i % 5] + "呀" * (i % 7)} for i in range(5000)]
+    return write_jsonl(tmp_path / "many.jsonl", rows)
+
+
+def test_an_interrupted_run_goes_on_and_ends_the_same(many: Path, tmp_path: Path, predictor: BundlePredictor) -> None:
+    def stop(rows: int) -> None:
+        if rows >= 2048:
+            raise KeyboardInterrupt
+
+    target, policy = tmp_path / "out.jsonl", load_policy()
+    with pytest.raises(KeyboardInterrupt):
+        score_file(many, target, predictor=predictor, policy=policy, progress=stop)
+    assert not target.exists()
+    kept = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / ".out.jsonl.scoring").iterdir())
+    assert "很慢" not in kept  # answers only, never the comments
+    summary = score_file(many, target, predictor=predictor, policy=policy)
+    assert (summary.rows, summary.resumed) == (5000, 2048)
+    score_file(many, tmp_path / "whole.jsonl", predictor=predictor, policy=policy)
+    drop = {"due_at"}
+    resumed, whole = (
+        [{k: v for k, v in row.items() if k not in drop} for row in read(path)]
+        for path in (target, tmp_path / "whole.jsonl")
+    )
+    assert resumed == whole
+
+
+def test_a_changed_input_is_scored_anew(many: Path, tmp_path: Path, predictor: BundlePredictor) -> None:
+    def stop(rows: int) -> None:
+        raise KeyboardInterrupt
+
+    target, policy = tmp_path / "out.jsonl", load_policy()
+    with pytest.raises(KeyboardInterrupt):
+        score_file(many, target, predictor=predictor, policy=policy, progress=stop)
+    write_jsonl(many, [{"id": 0, "text": "很好"}])
+    assert score_file(many, target, predictor=predictor, policy=policy).resumed == 0
+
+
+def test_an_input_that_grows_meanwhile_is_told(many: Path, tmp_path: Path, predictor: BundlePredictor) -> None:
+    def grow(rows: int) -> None:
+        if rows == 5000:
+            with many.open("a", encoding="utf-8") as file:
+                file.write('{"id": 1, "text": "很好"}\n')
+
+    with pytest.raises(DataError) as raised:
+        score_file(many, tmp_path / "out.jsonl", predictor=predictor, policy=load_policy(), progress=grow)
+    assert raised.value.message == f"{many} changed while it was scored; run the command again"
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_killed_process_loses_at_most_a_batch(many: Path, tmp_path: Path, tiny_bundle: ModelBundle) -> None:
+    rows = [json.loads(line) for line in many.read_text(encoding="utf-8").splitlines()]
+    write_jsonl(many, [{"id": i, "text": row["text"]} for i, row in enumerate(rows * 8)])
+    target, work = tmp_path / "out.csv", tmp_path / ".out.csv.scoring"
+    command = [
+        sys.executable,
+        str(ROOT / "fankui.py"),
+        "score",
+        str(many),
+        "-o",
+        str(target),
+        "--model",
+        str(tiny_bundle.path),
+        "--json",
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    limit = time.monotonic() + 60
+    while len(list(work.glob("*.jsonl"))) < 3:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not target.exists()
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    (told,) = json.loads(done.stdout)["files"]
+    assert told["rows"] == 40_000
+    assert told["resumed"] >= 3 * 1024
+    assert len(read(target)) == 40_000
+    assert not work.exists()

@@ -1,0 +1,103 @@
+"""models/score_arguments.py: file or comment?"""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from models.score_arguments import files_or_texts
+from pipeline.errors import UsageError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "b.csv", "好评"):
+        (tmp_path / name).write_text("text\n很好\n", encoding="utf-8")
+    (tmp_path / "sub").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "快递三天没到",
+        "怎么退货?",
+        "开心[微笑]",
+        "v1.2 比 v1.1 卡",
+        "",
+        "  ",
+        "好" * 5000,
+        "空\0字",
+        "-5分",
+        "...",
+        "3:5",
+    ],
+)
+def test_comments(folder: Path, comment: str) -> None:
+    assert files_or_texts([comment], as_text=False) == ([], [comment])
+
+
+@pytest.mark.parametrize(
+    ("arg", "names"),
+    [
+        ("a.csv", ["a.csv"]),
+        ("*.csv", ["a.csv", "b.csv"]),
+        ("?.csv", ["a.csv", "b.csv"]),
+        ("好评", ["好评"]),
+        ("./a.csv", ["a.csv"]),
+    ],
+)
+def test_files(folder: Path, arg: str, names: list[str]) -> None:
+    assert files_or_texts([arg], as_text=False) == ([Path(name) for name in names], [])
+
+
+def test_a_file_named_twice_is_scored_once(folder: Path) -> None:
+    assert files_or_texts(["a.csv", "*.csv"], as_text=False)[0] == [Path("a.csv"), Path("b.csv")]
+
+
+@pytest.mark.parametrize(
+    ("arg", "what"),
+    [
+        ("none.csv", "there is no file none.csv"),
+        ("none.XLSX", "there is no file none.XLSX"),
+        ("价格/质量", "there is no file 价格/质量"),
+        ("*.parquet", "no file fits the pattern *.parquet"),
+        ("太棒了***", "no file fits the pattern 太棒了***"),
+    ],
+)
+def test_what_looks_like_a_file_but_is_none(folder: Path, arg: str, what: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        files_or_texts([arg], as_text=False)
+    assert raised.value.message == f"{what}; to score it as a comment give --text"
+
+
+@pytest.mark.parametrize("arg", ["a.csv", "价格/质量", "*", "sub"])
+def test_text_makes_everything_a_comment(folder: Path, arg: str) -> None:
+    assert files_or_texts([arg], as_text=True) == ([], [arg])
+
+
+def test_a_folder_is_no_file(folder: Path) -> None:
+    with pytest.raises(UsageError) as raised:
+        files_or_texts(["sub/"], as_text=False)
+    assert raised.value.message == "sub/ is a folder; give files or a pattern such as sub/*.csv"
+
+
+def test_files_and_comments_do_not_mix(folder: Path) -> None:
+    with pytest.raises(UsageError) as raised:
+        files_or_texts(["a.csv", "很好"], as_text=False)
+    assert raised.value.code == "mixed_arguments"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_standard_input_has_a_comment_a_line(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    lines = io.TextIOWrapper(io.BytesIO("很好\n\n退款一直不到账\n".encode(encoding)))
+    monkeypatch.setattr("sys.stdin", lines)
+    assert files_or_texts(["-"], as_text=False) == ([], ["很好", "退款一直不到账"])
+
+
+def test_standard_input_without_a_comment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n\n")))
+    with pytest.raises(UsageError) as raised:
+        files_or_texts(["-"], as_text=False)
+    assert raised.value.message == "standard input held no comment; give one in each line"
