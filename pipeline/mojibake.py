@@ -5,6 +5,7 @@ import unicodedata
 from functools import lru_cache
 
 _MARKS = re.compile("\ufffd|锟斤拷|烫烫烫|屯屯屯屯")  # what replacement characters and freed memory turn into
+_BEYOND = re.compile(r"[^\x00-\x7f]")
 _RUN = re.compile(r"[^\x00-\x7f]{4,}")
 _HAN = re.compile(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]")
 _LEAST_HAN = 2
@@ -14,11 +15,14 @@ _SYMBOLS = frozenset({"So", "Sk", "Sc", "Sm"})
 def looks_garbled(text: str) -> bool:
     """Whether any part is mojibake: UTF-8 read as GBK (鐨勫揩閫), either read as Latin-1 (å¿«é), or replaced.
 
-    On 50,000 proper microblog posts it finds none.
+    On 50,000 proper microblog posts it finds one.
     """
     if _MARKS.search(text):
         return True
-    return any(_was_gbk(run) or _was_latin(run) for run in _RUN.findall(text))
+    runs = _RUN.findall(text)
+    # GBK's second bytes may be ASCII, so Latin-1 is looked for in the whole text, if most of it is beyond ASCII.
+    mostly = [text] if 2 * len(_BEYOND.findall(text)) > len(text) else []
+    return any(_was_gbk(run) for run in runs) or any(_was_latin(run) for run in (*runs, *mostly))
 
 
 @lru_cache(maxsize=8192)
@@ -29,11 +33,8 @@ def is_common(char: str) -> bool:
     try:
         char.encode("gbk")
     except UnicodeEncodeError:
-        return (
-            unicodedata.category(char) in _SYMBOLS
-            or char in "\u200d\ufe0e\ufe0f\u00a0"
-            or "\U0001f000" <= char <= "\U0001faff"
-        )
+        symbol = unicodedata.category(char) in _SYMBOLS or "\U0001f000" <= char <= "\U0001faff"
+        return (symbol and char != "\ufffd") or char in "\u200d\ufe0e\ufe0f\u00a0"
     return True
 
 

@@ -111,6 +111,8 @@ def _as_text(values: list[Any]) -> pa.Array:
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if pa.types.is_fixed_size_list(kind):
+        return pa.chunked_array([_embeddings(column.to_pylist(), kind)])
     if column.type == kind or pa.types.is_null(column.type) or not pa.types.is_string(kind):
         return column.cast(kind)
     return pa.chunked_array([_as_text(column.to_pylist())])
@@ -129,9 +131,18 @@ def _fit(value: Any, kind: str) -> Any:
 
 
 def _embeddings(values: list[Any], before: pa.DataType | None) -> pa.Array:
-    """float16 lists of one fixed width, that of the first value."""
+    """float16 lists of one fixed width, that of the first value; NaN throughout where there is none.
+
+    Arrow writes a missing fixed-size list to parquet in a way that it then refuses to read.
+    """
     import numpy as np
 
-    width = next((len(value) for value in values if value is not None), before.list_size if before else 0)
-    cells = [None if value is None else np.asarray(value, dtype=np.float16) for value in values]
-    return pa.array(cells, type=pa.list_(pa.float16(), width))
+    known = before.list_size if before is not None and pa.types.is_fixed_size_list(before) else None
+    width = next((len(value) for value in values if value is not None), known)
+    if width is None:
+        return pa.nulls(len(values))
+    cells = np.full((len(values), width), np.nan, dtype=np.float16)
+    for i, value in enumerate(values):
+        if value is not None:
+            cells[i] = value
+    return pa.FixedSizeListArray.from_arrays(pa.array(cells.reshape(-1)), width)
