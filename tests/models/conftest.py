@@ -15,7 +15,7 @@ from pipeline.schema import LabelSchema, schema_from_dict
 
 TERMS = tuple("好慢坏贵火店快递服务员的很，。一")
 # Character -> weights of the logits. mood: bad ok fine; level: > low, > mid; tags: parcel money; parts: 4 states each
-WEIGHTS = {
+WEIGHTS: dict[str, dict[str, tuple[int, ...]]] = {
     "mood": {"好": (0, 0, 9), "慢": (9, 0, 0), "坏": (9, 0, 0), "贵": (6, 0, 0), "火": (9, 0, 0)},
     "level": {"好": (-9, 0), "慢": (6, -6), "火": (12, 12)},
     "tags": {"快": (9, 0), "递": (9, 0), "贵": (0, 18)},
@@ -26,7 +26,12 @@ WEIGHTS = {
         "好": (0, 0, 0, 0, 0, 0, 0, 4),
     },
 }
-BIASES = {"mood": (0, 1, 0), "level": (-1, -1), "tags": (-3, -3), "parts": (4, 0, 0, 0, 4, 0, 0, 0)}
+BIASES: dict[str, tuple[int, ...]] = {
+    "mood": (0, 1, 0),
+    "level": (-1, -1),
+    "tags": (-3, -3),
+    "parts": (4, 0, 0, 0, 4, 0, 0, 0),
+}
 
 
 @pytest.fixture(scope="session")

@@ -174,7 +174,7 @@ def test_a_name_that_cannot_be_a_folder_is_refused(tiny_model: LinearModel, tmp_
 
 
 def test_a_write_that_fails_leaves_nothing(tiny_model: LinearModel, tmp_path: Path) -> None:
-    files = {**tiny_model.files(), "vocabulary.json": tmp_path / "does-not-exist"}
+    files: dict[str, Path | bytes] = {**tiny_model.files(), "vocabulary.json": tmp_path / "does-not-exist"}
     with pytest.raises(FileNotFoundError):
         write_bundle(
             tmp_path / "bundle",
