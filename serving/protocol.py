@@ -71,9 +71,13 @@ def patient_protocol(header_timeout: float) -> type[HttpToolsProtocol]:
             self._disarm()
             if self.transport.is_closing():
                 return
-            busy: Any = self.cycle  # of the request before; None at first
-            if busy is None or busy.response_complete:
+            under_way: Any = self.cycle  # None at first
+            if under_way is None or under_way.response_complete or not under_way.response_started:
                 self.transport.write(_answer(code, detail))
+            if under_way is not None:
+                # The application may be at work on a request whose end was broken: it is not to answer it too.
+                under_way.disconnected = True
+                under_way.message_event.set()
             self.transport.close()
 
     return PatientProtocol

@@ -2,9 +2,11 @@
 
 import logging
 import logging.config
+import socket
 
 import uvicorn
 
+from pipeline.errors import ConfigError
 from serving.app import create_app
 from serving.logs import logging_config
 from serving.protocol import patient_protocol
@@ -16,9 +18,10 @@ _KEEP_ALIVE = 75  # seconds; longer than proxies keep idle connections, so that 
 
 
 def run(settings: ServeSettings) -> None:
-    """Serve until told to stop. Raises what `create_app` raises, before the port is opened."""
+    """Serve until told to stop. Raises what `create_app` raises, then ConfigError `address_unavailable`."""
     logging.config.dictConfig(logging_config())
     app = create_app(settings)
+    listening = _listen(settings.host, settings.port)
     active = app.state.engine.active
     if not settings.loopback:
         _LOGGER.warning("open_to_others", extra={"fields": {"host": settings.host, "api_keys": False}})
@@ -31,8 +34,6 @@ def run(settings: ServeSettings) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             http=patient_protocol(settings.read_timeout),
             ws="none",
             lifespan="on",
@@ -45,4 +46,15 @@ def run(settings: ServeSettings) -> None:
             timeout_graceful_shutdown=settings.shutdown_timeout,
         )
     )
-    server.run()
+    server.run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # uvicorn would end the process with 3, which here says that a gate failed.
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        why = (error.strerror or str(error)).partition(" (")[0]
+        raise ConfigError(
+            "address_unavailable", f"cannot listen on {host} port {port}: {why}; choose another with --port"
+        ) from None

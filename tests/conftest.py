@@ -144,9 +144,8 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         started.append(server)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return server
+            if '"starting"' in log.read_text(encoding="utf-8"):
+                return server  # it listens: what is sent now is answered
             time.sleep(0.05)
         raise RuntimeError(f"the server did not start: {log.read_text(encoding='utf-8')[-2000:]}")
 

@@ -1,0 +1,131 @@
+"""`fankui serve` as a process of its own: start, answer, end."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+import fankui
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def server(start_server: Callable[..., Any], linear_bundle: Path) -> Any:
+    return start_server("--model", str(linear_bundle))
+
+
+def test_it_answers_and_logs_without_text(server: Any) -> None:
+    with httpx.Client(base_url=server.url) as client:
+        assert client.get("/health/ready").json()["status"] == "ready"
+        response = client.post("/v1/classify", json={"text": "箱子压扁了，玻璃碎一地", "id": "z"})
+        assert response.json()["results"][0]["id"] == "z"
+        assert "Server" not in response.headers
+    events = server.logged()
+    assert events[0]["event"] == "starting"
+    assert events[0]["url"] == server.url
+    assert events[0]["model_version"].startswith("small@")
+    assert [(event["path"], event["status"]) for event in events if event["event"] == "request"] == [
+        ("/health/ready", 200),
+        ("/v1/classify", 200),
+    ]
+    assert "压扁" not in server.log.read_text(encoding="utf-8")
+    assert "\\u538b\\u6241" not in server.log.read_text(encoding="utf-8")
+
+
+def test_several_clients_at_once(server: Any) -> None:
+    statuses: list[int] = []
+
+    def ask() -> None:
+        with httpx.Client(base_url=server.url) as client:
+            for _ in range(10):
+                statuses.append(client.post("/v1/classify", json={"items": [{"text": "快递太慢了"}] * 8}).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 60
+
+
+def test_sigterm_lets_the_request_in_flight_finish(start_server: Callable[..., Any], linear_bundle: Path) -> None:
+    server = start_server("--model", str(linear_bundle), FANKUI_MAX_ITEMS="256")
+    # Long comments in many different characters: long enough under way to be met by the signal.
+    text = "".join(chr(0x4E00 + i * 7) for i in range(1900))
+    items = [{"text": text[i:] + text[:i]} for i in range(0, 256)]
+    answers: list[httpx.Response] = []
+
+    def ask() -> None:
+        answers.append(httpx.post(f"{server.url}/v1/classify", json={"items": items}, timeout=60))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    in_flight = 0.0
+    while not in_flight and asking.is_alive():
+        page = httpx.get(f"{server.url}/metrics").text
+        in_flight = float(page.split("\nfankui_comments_in_flight ")[1].split("\n")[0])
+    server.process.send_signal(signal.SIGTERM)
+    asking.join()
+    assert server.process.wait(20) in (0, -signal.SIGTERM)
+    assert in_flight == 256
+    assert answers[0].status_code == 200
+    assert len(answers[0].json()["results"]) == 256
+
+
+def test_options_come_from_the_environment_too(start_server: Callable[..., Any], linear_bundle: Path) -> None:
+    server = start_server(FANKUI_MODEL=str(linear_bundle), FANKUI_MAX_ITEMS="2", FANKUI_ALLOWED_HOSTS="Dev.example b")
+    response = httpx.post(
+        f"{server.url}/v1/classify", json={"items": [{"text": "好"}] * 3}, headers={"Host": "dev.example"}
+    )
+    assert (response.status_code, response.json()["code"]) == (413, "too_many_items")
+    assert server.logged()[0]["origin"] == "FANKUI_MODEL"
+
+
+def serve(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "fankui", "serve", *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_missing_model_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    ended = serve("--model", str(tmp_path / "none"))
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"fankui: no model folder at {tmp_path / 'none'}; give a bundle's folder, 'default', or models:/NAME@ALIAS\n"
+    )
+
+
+def test_settings_out_of_range_are_usage_errors() -> None:
+    assert serve("--port", "0").returncode == 2
+    contradiction = serve("--max-items", "9", "--max-in-flight", "8")
+    assert contradiction.returncode == 1
+    assert contradiction.stderr.startswith("fankui: max_in_flight (8) is below max_items (9)")
+
+
+def test_a_port_in_use_is_told_in_one_line(server: Any, linear_bundle: Path) -> None:
+    ended = serve("--model", str(linear_bundle), "--port", str(server.port))
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"fankui: cannot listen on 127.0.0.1 port {server.port}: Address already in use; choose another with --port\n"
+    )
+
+
+def test_ipv6(start_server: Callable[..., Any], linear_bundle: Path) -> None:
+    server = start_server("--model", str(linear_bundle), "--host", "::1")
+    assert httpx.get(f"http://[::1]:{server.port}/health/live").status_code == 200
+
+
+def test_help_names_every_option_and_its_variable() -> None:
+    shown = CliRunner().invoke(fankui.application("serve"), ["serve", "--help"], env={"COLUMNS": "200"}).output
+    for option in ("host", "port", "routing", "threads", "max-body-bytes", "max-items", "max-in-flight"):
+        assert f"--{option}" in shown
+        assert f"FANKUI_{option.replace('-', '_').upper()}" in shown
+    assert "fankui serve --port 8000" in shown
