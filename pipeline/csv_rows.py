@@ -19,7 +19,7 @@ class CsvSource:
     def __init__(self, path: Path, limits: ReadLimits) -> None:
         self._path = path
         self._limits = limits
-        self._encoding = inspect_encoding(path)
+        self._encoding = inspect_encoding(path, max_line_bytes=4 * limits.max_line_chars)
         # The module's own limit of 131,072 characters a cell is process-wide; it is only ever raised.
         csv.field_size_limit(max(csv.field_size_limit(), limits.max_cell_chars))
 

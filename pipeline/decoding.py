@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import DataError
+from pipeline.rows import limit_exceeded
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -46,16 +47,19 @@ def detect_encoding(path: Path) -> str:
     return inspect_encoding(path).name
 
 
-def inspect_encoding(path: Path) -> TextEncoding:
-    """Encoding of a text file and whether single lines are damaged. Raises DataError `undecodable`."""
+def inspect_encoding(path: Path, *, max_line_bytes: int | None = None) -> TextEncoding:
+    """Encoding of a text file and whether single lines are damaged.
+
+    Raises DataError `undecodable`, and `limit_exceeded` as soon as a line is longer than `max_line_bytes`.
+    """
     with path.open("rb") as file:
         bom = _bom(file.read(4))
     name = bom or "utf-8"
-    if _decodes(path, name):
+    if _decodes(path, name, max_line_bytes):
         return TextEncoding(name)
     if bom != "utf-16" and _mostly_utf8(path):
         return TextEncoding(name, damaged=True)
-    if not bom and _decodes(path, "gb18030"):
+    if not bom and _decodes(path, "gb18030", max_line_bytes):
         return TextEncoding("gb18030")
     raise DataError("undecodable", _expected(str(path), bom))
 
@@ -64,11 +68,16 @@ def _bom(start: bytes) -> str | None:
     return next((name for mark, name in _BOMS if start.startswith(mark)), None)
 
 
-def _decodes(path: Path, name: str) -> bool:
+def _decodes(path: Path, name: str, max_line_bytes: int | None) -> bool:
     decoder = codecs.getincrementaldecoder(name)()
+    line_bytes = 0
     with path.open("rb") as file:
         try:
             while chunk := file.read(_CHUNK):
+                line_end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+                line_bytes = len(chunk) - line_end - 1 if line_end >= 0 else line_bytes + len(chunk)
+                if max_line_bytes is not None and line_bytes > max_line_bytes:
+                    raise limit_exceeded(path, f"a line of over {max_line_bytes:,} bytes", "it is not text in lines")
                 decoder.decode(chunk)
             decoder.decode(b"", final=True)
         except UnicodeError:  # utf-16 raises the parent class for a missing mark

@@ -19,7 +19,7 @@ class JsonlSource:
     def __init__(self, path: Path, limits: ReadLimits) -> None:
         self._path = path
         self._limits = limits
-        self._encoding = inspect_encoding(path)
+        self._encoding = inspect_encoding(path, max_line_bytes=4 * limits.max_line_chars)
 
     def columns(self) -> list[str]:
         """Keys in order of appearance, of the first batch only."""

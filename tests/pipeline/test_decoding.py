@@ -54,3 +54,12 @@ def test_a_mark_that_lies_is_refused() -> None:
         caught.value.message
         == "the input starts with the mark of utf-16 but is not valid utf-16; save it again as UTF-8"
     )
+
+
+def test_a_line_without_end_is_refused_early(tmp_path: Path) -> None:
+    path = tmp_path / "endless.csv"
+    path.write_bytes(b"text\n" + b"a" * 3_000_000)
+    assert inspect_encoding(path, max_line_bytes=3_000_000) == TextEncoding("utf-8")
+    with pytest.raises(DataError) as caught:
+        inspect_encoding(path, max_line_bytes=2_000_000)
+    assert caught.value.message == f"{path} has a line of over 2,000,000 bytes; it is not text in lines"
