@@ -1,14 +1,13 @@
 """What OpenAPI says of the server beyond what FastAPI finds out by itself: bodies that we parse, and problems."""
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from serving.problems import MEDIA_TYPE, RETRY_AFTER, STATUS
+from serving.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, TITLES
 from serving.settings import ServeSettings
 from serving.shapes import Item, ProblemAnswer
 
@@ -81,7 +80,7 @@ def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
 def _problem(status: int) -> dict[str, Any]:
     codes = [code for code, known in STATUS.items() if known == status]
     found: dict[str, Any] = {
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{code}`' for code in codes)}",
+        "description": f"{TITLES[status]}: {', '.join(f'`{code}`' for code in codes)}",
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
     if any(code in RETRY_AFTER for code in codes):

@@ -1,7 +1,6 @@
 """Errors as the server tells them: RFC 9457 problem+json with a stable code and the request's id, never the input."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 import orjson
 from fastapi import FastAPI, Request
@@ -41,6 +40,22 @@ STATUS = {
 }
 """Every code that the server answers with -> HTTP status. The one table."""
 
+TITLES = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+"""RFC 9110's names; those of Python's http module change from version to version."""
+
 RETRY_AFTER = {"overloaded": "1", "model_failed": "5", "not_ready": "1", "answer_timeout": "5"}
 """Seconds after which trying again makes sense, by code."""
 
@@ -54,7 +69,7 @@ def problem_body(code: str, detail: str, request_id: str) -> bytes:
     status = STATUS[code]
     body = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES[status],
         "status": status,
         "detail": detail,
         "code": code,
