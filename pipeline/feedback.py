@@ -63,7 +63,7 @@ class Prediction:
     tasks: Mapping[str, TaskPrediction]  # single, ordinal and multi tasks
     aspects: Mapping[str, tuple[AspectPrediction, ...]]  # aspect tasks, most certain first
     model_version: str
-    mentioned: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # aspect task -> P(mentioned), every label
+    mentioned: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # aspect task -> P(mentioned) of all
     scores: Mapping[str, float] = field(default_factory=dict)  # ordinal task -> P(labels marked `alert`)
     satisfaction: float | None = None  # 1.0 to 5.0, where the schema says how
     truncated: bool = False
