@@ -1,0 +1,162 @@
+"""The main story from files to a bundle, with both kinds of model, on a few comments of our own."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, BertModel
+
+from models.bundle import open_bundle
+from models.loading import load_predictor
+from models.tokenization import build_tokenizer
+from pipeline.errors import ConfigError, UsageError
+from pipeline.feedback import Example
+from training.config import TrainConfig, resolve
+from training.progress import Silent
+from training.train import TrainResult, train
+
+TINY = ["profile=quick", "layers=1", "hidden=64", "epochs=2", "max_tokens=32", "learning_rate=0.002", "track=false"]
+
+
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.messages.append(message)
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path, examples: list[Example]) -> dict[str, Path]:
+    rows: list[dict[str, object]] = [{"text": example.text, **example.labels} for example in examples]
+    return {
+        "train": write(tmp_path / "train.jsonl", rows[:16] + rows[16:18]),
+        "dev": write(tmp_path / "dev.jsonl", rows[16:20]),
+        "test": write(tmp_path / "test.jsonl", rows[20:]),
+    }
+
+
+@pytest.fixture
+def run(files: dict[str, Path], tmp_path: Path) -> Callable[..., TrainResult]:
+    def make(model: str, *overrides: str, progress: Silent | None = None, **options: object) -> TrainResult:
+        given = {"train": (files["train"],), "dev": files["dev"], "test": files["test"], "model": model}
+        common = TINY if model == "network" else ["track=false"]
+        config = resolve({**given, "output": tmp_path / "out", **options}, overrides=[*common, *overrides])
+        result = train(config, progress=progress)
+        assert result is not None
+        return result
+
+    return make
+
+
+def test_a_linear_model_from_files_to_bundle(run: Callable[..., TrainResult]) -> None:
+    heard = Heard()
+    result = run("linear", progress=heard)
+    assert "2 training rows left out: dev or test holds the same or nearly the same text" in heard.messages
+    assert "14 rows to train on, 2 to calibrate on, 4 dev, 4 test" in heard.messages
+    assert result.bundle.kind == "linear"
+    assert result.bundle.json("config.json")["training"]["model"] == "linear"
+    assert set(result.reports) == {"dev", "test"}
+    assert result.report is result.reports["test"]
+    assert "test/sentiment/macro_f1" in result.bundle.json("metrics.json")
+    (answer,) = load_predictor(result.bundle.path).predict(["客服态度很好"])
+    assert answer.model_version == result.bundle.version
+    report = {path.name for path in (result.folder / "report").iterdir()}
+    assert {"card.md", "config.toml", "report-dev.json", "report-test.json", "reliability.png"} <= report
+
+
+def test_a_network_from_files_to_bundle(run: Callable[..., TrainResult], examples: list[Example]) -> None:
+    result = run("network")
+    metrics = result.bundle.json("metrics.json")
+    assert metrics["parity/max_difference"] <= 1e-4
+    assert metrics["train/epochs"] == 2
+    assert not (result.folder / "checkpoints").exists()
+    files = {path.name for path in result.bundle.path.iterdir()}
+    assert {"model.onnx", "model.safetensors", "tokenizer.json", "encoder.json", "manifest.json"} <= files
+    predictor = load_predictor(result.bundle.path)
+    (answer,) = predictor.predict(["房间隔音差，" * 30])
+    assert answer.windows > 1
+    for path in (result.folder / "report").glob("*.json"):
+        assert examples[20].text not in path.read_text(encoding="utf-8")
+
+
+def test_a_network_from_an_encoder_folder(
+    run: Callable[..., TrainResult], examples: list[Example], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "encoder"
+    tokenizer = build_tokenizer([example.text for example in examples], max_tokens=24, min_count=1)
+    config = BertConfig(
+        vocab_size=tokenizer.backend.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=24,
+    )
+    BertModel(config).to(torch.float16).save_pretrained(folder)
+    tokenizer.backend.save(str(folder / "tokenizer.json"))
+    names = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]", "pad_token": "[PAD]"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(names), encoding="utf-8")
+    capfd.readouterr()
+    result = run("network", f"network.encoder={folder}")
+    settings = result.bundle.json("encoder.json")
+    assert settings["tokenizer"]["max_tokens"] == 24  # the encoder has no more positions
+    assert settings["config"]["encoder"]["hidden_size"] == 32
+
+
+def test_files_with_different_labels_train_together_under_another_schema(
+    run: Callable[..., TrainResult], tmp_path: Path
+) -> None:
+    schema = tmp_path / "labels.toml"
+    schema.write_text(
+        '[tasks.type]\nkind = "single"\nlabels = ["ask", "blame", "praise"]\n'
+        '[tasks.tags]\nkind = "multi"\nlabels = ["parcel", "money"]\n',
+        encoding="utf-8",
+    )
+    words = {"ask": "请问怎么弄", "blame": "太差了", "praise": "真不错"}
+    kinds = [{"text": f"{word}，第{i}回了", "type": key} for i in range(8) for key, word in words.items()]
+    tags = [{"text": f"包裹{i}号，退{i * 37}元", "tags": ["parcel", "money"][: i % 3]} for i in range(12)]
+    result = run(
+        "network",
+        schema=schema,
+        train=(write(tmp_path / "kinds.jsonl", kinds[6:]), write(tmp_path / "tags.jsonl", tags[3:])),
+        dev=write(tmp_path / "d.jsonl", [*kinds[:6], *tags[:3]]),
+        test=None,
+    )
+    assert [task.name for task in result.bundle.schema.tasks] == ["type", "tags"]
+    assert {"dev/type/macro_f1", "dev/tags/micro_f1"} <= set(result.bundle.json("metrics.json"))
+    assert result.report is result.reports["dev"]
+
+
+def test_the_same_seed_gives_the_same_bundle(run: Callable[..., TrainResult], tmp_path: Path) -> None:
+    first = run("linear", output=tmp_path / "a")
+    assert run("linear", output=tmp_path / "b").bundle.digest == first.bundle.digest
+    assert run("linear", output=tmp_path / "c", seed=8).bundle.digest != first.bundle.digest
+
+
+def test_a_finished_training_is_not_touched(run: Callable[..., TrainResult]) -> None:
+    before = run("linear").bundle
+    with pytest.raises(UsageError, match=r"holds a finished training; name another --output$"):
+        run("linear", "strength=2")
+    assert open_bundle(before.path).digest == before.digest
+
+
+def test_a_training_needs_rows() -> None:
+    with pytest.raises(UsageError) as caught:
+        train(TrainConfig())
+    assert caught.value.message == ("a training needs --train FILE and --dev FILE; `fankui data split` makes both")
+
+
+def test_an_encoder_that_is_nowhere_is_told_before_anything_is_written(
+    run: Callable[..., TrainResult], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"^--encoder nowhere/at-all is no local folder"):
+        run("network", "network.encoder=nowhere/at-all")
+    assert not (tmp_path / "out" / "bundle").exists()
