@@ -5,94 +5,108 @@ from typing import Annotated
 
 import typer
 
+# Each is an option, its environment variable and its reason.
+_Host = Annotated[
+    str,
+    typer.Option(
+        envvar="FANKUI_HOST",
+        help="Address to listen on. The default is reachable from this machine only: there are no API keys yet, "
+        "so put a proxy that authenticates in front before opening it.",
+    ),
+]
+_Port = Annotated[int, typer.Option(envvar="FANKUI_PORT", min=1, max=65535, help="Port to listen on.")]
+_Model = Annotated[
+    str | None,
+    typer.Option(
+        help="A bundle's folder, 'default', or models:/NAME@ALIAS. Without it FANKUI_MODEL, else the champion, "
+        "which the server then follows: promote and rollback change it without a restart. Else the shipped one.",
+    ),
+]
+_Routing = Annotated[
+    Path | None,
+    typer.Option(envvar="FANKUI_ROUTING", help="Routing policy (TOML) instead of the shipped data/routing.toml."),
+]
+_Threads = Annotated[
+    int | None,
+    typer.Option(
+        envvar="FANKUI_THREADS",
+        min=1,
+        help="Threads of one forward pass of the network. More shorten long batches; leave cores to others.",
+    ),
+]
+_MaxBodyBytes = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_MAX_BODY_BYTES",
+        min=1024,
+        help="Largest body; more is refused with 413 before it is read. 256 comments of 2,000 characters, "
+        "escaped, are 3 MB.",
+    ),
+]
+_MaxItems = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_MAX_ITEMS",
+        min=1,
+        max=10_000,
+        help="Most comments in one batch. Large batches are efficient, but others wait for them to end.",
+    ),
+]
+_MaxInFlight = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_MAX_IN_FLIGHT",
+        min=1,
+        help="Most comments under way at once; a batch that does not fit is refused whole with 429. A low limit "
+        "refuses clients instead of letting them wait too long.",
+    ),
+]
+_RequestTimeout = Annotated[
+    float,
+    typer.Option(
+        envvar="FANKUI_REQUEST_TIMEOUT", min=0.1, help="Seconds until a request is answered with 504 instead."
+    ),
+]
+_ReadTimeout = Annotated[
+    float,
+    typer.Option(
+        envvar="FANKUI_READ_TIMEOUT",
+        min=0.1,
+        help="Seconds for the headers, and again for the body, so that slow senders do not hold connections: 408.",
+    ),
+]
+_ShutdownTimeout = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_SHUTDOWN_TIMEOUT",
+        min=0,
+        help="Seconds that requests under way get to finish after SIGTERM. As long as the platform waits.",
+    ),
+]
+_AllowedHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="FANKUI_ALLOWED_HOSTS",
+        help="Name that clients may call the server by (Host header), beside localhost. Repeatable; in the "
+        "variable separated by spaces. Keeps web pages from reaching a local server through a name of theirs.",
+    ),
+]
+
 
 def serve(
     *,
-    host: Annotated[
-        str,
-        typer.Option(
-            envvar="FANKUI_HOST",
-            help="Address to listen on. The default is reachable from this machine only: there are no API keys yet, "
-            "so put a proxy that authenticates in front before opening it.",
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="FANKUI_PORT", min=1, max=65535, help="Port to listen on.")] = 8000,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A bundle's folder, 'default', or models:/NAME@ALIAS. Without it FANKUI_MODEL, else the champion, "
-            "which the server then follows: promote and rollback change it without a restart. Else the shipped one.",
-        ),
-    ] = None,
-    routing: Annotated[
-        Path | None,
-        typer.Option(envvar="FANKUI_ROUTING", help="Routing policy (TOML) instead of the shipped data/routing.toml."),
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            envvar="FANKUI_THREADS",
-            min=1,
-            help="Threads of one forward pass of the network. More shorten long batches; leave cores to others.",
-        ),
-    ] = None,
-    max_body_bytes: Annotated[
-        int,
-        typer.Option(
-            envvar="FANKUI_MAX_BODY_BYTES",
-            min=1024,
-            help="Largest body; more is refused with 413 before it is read. 256 comments of 2,000 characters, "
-            "escaped, are 3 MB.",
-        ),
-    ] = 4 << 20,
-    max_items: Annotated[
-        int,
-        typer.Option(
-            envvar="FANKUI_MAX_ITEMS",
-            min=1,
-            max=10_000,
-            help="Most comments in one batch. Large batches are efficient, but others wait for them to end.",
-        ),
-    ] = 256,
-    max_in_flight: Annotated[
-        int,
-        typer.Option(
-            envvar="FANKUI_MAX_IN_FLIGHT",
-            min=1,
-            help="Most comments under way at once; a batch that does not fit is refused whole with 429. A low limit "
-            "refuses clients instead of letting them wait too long.",
-        ),
-    ] = 512,
-    request_timeout: Annotated[
-        float,
-        typer.Option(
-            envvar="FANKUI_REQUEST_TIMEOUT", min=0.1, help="Seconds until a request is answered with 504 instead."
-        ),
-    ] = 30.0,
-    read_timeout: Annotated[
-        float,
-        typer.Option(
-            envvar="FANKUI_READ_TIMEOUT",
-            min=0.1,
-            help="Seconds for the headers, and again for the body, so that slow senders do not hold connections: 408.",
-        ),
-    ] = 10.0,
-    shutdown_timeout: Annotated[
-        int,
-        typer.Option(
-            envvar="FANKUI_SHUTDOWN_TIMEOUT",
-            min=0,
-            help="Seconds that requests under way get to finish after SIGTERM. As long as the platform waits.",
-        ),
-    ] = 30,
-    allowed_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="FANKUI_ALLOWED_HOSTS",
-            help="Name that clients may call the server by (Host header), beside localhost. Repeatable; in the "
-            "variable separated by spaces. Keeps web pages from reaching a local server through a name of theirs.",
-        ),
-    ] = None,
+    host: _Host = "127.0.0.1",
+    port: _Port = 8000,
+    model: _Model = None,
+    routing: _Routing = None,
+    threads: _Threads = None,
+    max_body_bytes: _MaxBodyBytes = 4 << 20,
+    max_items: _MaxItems = 256,
+    max_in_flight: _MaxInFlight = 512,
+    request_timeout: _RequestTimeout = 30.0,
+    read_timeout: _ReadTimeout = 10.0,
+    shutdown_timeout: _ShutdownTimeout = 30,
+    allowed_host: _AllowedHost = None,
 ) -> None:
     """Score over HTTP: POST /v1/classify, GET /v1/labels, /v1/models, /health/live, /health/ready, /metrics.
 
