@@ -42,7 +42,8 @@ class Block:
     def features(self, text: str) -> tuple[npt.NDArray[np.intp], Array]:
         """Indices of the known n-grams in `text` and their weights: (1 + ln count) * idf, scaled to length 1."""
         counts = Counter(grams(text, unit=self.unit, ngrams=self.ngrams))
-        known = [(self.index[gram], count) for gram, count in counts.items() if gram in self.index]
+        find = self.index.get
+        known = [(i, count) for gram, count in counts.items() if (i := find(gram)) is not None]
         if not known:
             return np.zeros(0, dtype=np.intp), np.zeros(0)
         pairs = np.array(known, dtype=np.intp)

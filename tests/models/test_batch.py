@@ -207,7 +207,16 @@ def test_an_input_that_grows_meanwhile_is_told(many: Path, tmp_path: Path, predi
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_a_killed_process_loses_at_most_a_batch(many: Path, tmp_path: Path, tiny_bundle: ModelBundle) -> None:
+@pytest.mark.parametrize(
+    ("how", "code", "told"),
+    [
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+        (signal.SIGINT, 130, "fankui: stopped; what is scored is kept, the same command goes on from there\n"),
+    ],
+)
+def test_a_killed_process_loses_at_most_a_batch(
+    *, many: Path, tmp_path: Path, tiny_bundle: ModelBundle, how: signal.Signals, code: int, told: str
+) -> None:
     rows = [json.loads(line) for line in many.read_text(encoding="utf-8").splitlines()]
     write_jsonl(many, [{"id": i, "text": row["text"]} for i, row in enumerate(rows * 8)])
     target, work = tmp_path / "out.csv", tmp_path / ".out.csv.scoring"
@@ -230,12 +239,12 @@ def test_a_killed_process_loses_at_most_a_batch(many: Path, tmp_path: Path, tiny
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.send_signal(how)
+    assert (process.communicate()[1].decode(), process.returncode) == (told, code)
     assert not target.exists()
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    (told,) = json.loads(done.stdout)["files"]
-    assert told["rows"] == 40_000
-    assert told["resumed"] >= 3 * 1024
+    (summary,) = json.loads(done.stdout)["files"]
+    assert summary["rows"] == 40_000
+    assert summary["resumed"] >= 3 * 1024
     assert len(read(target)) == 40_000
     assert not work.exists()
