@@ -26,6 +26,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
     app = FastAPI(
         title=TITLE,
         version=API_VERSION,
+        generate_unique_id_function=lambda route: route.name,  # the names that generated clients give their methods
         lifespan=_lifespan(follows=follows_champion(settings)),
         # The documentation tells strangers what to try.
         openapi_url="/openapi.json" if settings.loopback else None,

@@ -17,6 +17,7 @@ async def follow_champion(engine: Engine) -> None:
     Runs until cancelled. A model that does not load leaves the old one answering and is not tried again.
     """
     failed: ResolvedModel | None = None
+    told = ""
     while True:
         await asyncio.sleep(engine.settings.follow_seconds)
         chosen: ResolvedModel | None = None
@@ -25,7 +26,9 @@ async def follow_champion(engine: Engine) -> None:
             if chosen in (engine.active.resolved, failed):
                 continue
             engine.replace(await asyncio.to_thread(load_active, chosen, threads=engine.settings.threads))
-        except FeedbackError as error:
-            if chosen is None or chosen != failed:
-                failed = chosen
-                _LOGGER.error("model_not_replaced", extra={"fields": {"code": error.code, "message": error.message}})
+        except (FeedbackError, OSError) as error:
+            failed = chosen
+            why = f"{error.code}: {error.message}" if isinstance(error, FeedbackError) else str(error)
+            if why != told:
+                told = why
+                _LOGGER.error("model_not_replaced", extra={"fields": {"why": why}})

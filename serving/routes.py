@@ -40,7 +40,10 @@ EngineDep = Annotated[Engine, Depends(engine_of)]
     openapi_extra=CLASSIFY_BODY,
 )
 async def classify(request: Request, engine: EngineDep) -> Response:
-    """One item, or `{"items": [...]}`. In a batch a bad item gets an error in its place; alone it is a 4xx."""
+    """One item, or `{"items": [...]}`. In a batch a bad item gets an error in its place; alone it is a 4xx.
+
+    Refused wherever they stand: a key twice in one object, NaN, Infinity, numbers out of range, lone surrogates.
+    """
     check_media_type(request.headers)
     intake = await _read(await request.body(), engine.settings.max_items)
     active = engine.active

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,10 +54,8 @@ def test_the_lifespan_ends_the_thread_and_the_follower(make_app: Callable[..., F
 
 
 def test_importing_takes_less_than_a_second() -> None:
+    """Of processor time, which other work on the machine does not lengthen much."""
     root = Path(__file__).parents[2]
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import serving.app"], cwd=root, check=True)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 1.0
+    code = "import time, serving.app; print(time.process_time())"
+    runs = [subprocess.check_output([sys.executable, "-c", code], cwd=root) for _ in range(3)]
+    assert min(float(run) for run in runs) < 1.0

@@ -94,7 +94,33 @@ def test_a_broken_champion_leaves_the_old_one_and_is_told_once(
     asyncio.run(story())
     assert engine.active is before
     told = [record for record in caplog.records if record.getMessage() == "model_not_replaced"]
-    assert [record.fields["code"] for record in told] == ["bundle_altered"]  # type: ignore[attr-defined]
+    assert len(told) == 1
+    assert told[0].fields["why"].startswith("bundle_altered: ")  # type: ignore[attr-defined]
+    engine.close()
+
+
+def test_a_pointer_that_cannot_be_read_is_told_once_and_followed_when_it_can(
+    home: Path, promote: Callable[[str], Champion], caplog: pytest.LogCaptureFixture
+) -> None:
+    promote("1")
+    engine = app_of(home).state.engine
+    pointer = home / "champion.json"
+    good = pointer.read_bytes()
+
+    async def story() -> None:
+        following = asyncio.create_task(follow_champion(engine))
+        pointer.write_bytes(b"{")
+        await wait_for(lambda: bool(caplog.records))
+        await asyncio.sleep(0.1)
+        pointer.write_bytes(good)
+        promote("2")
+        await wait_for(lambda: engine.active.version.startswith("feedback/2@"))
+        following.cancel()
+
+    asyncio.run(story())
+    whys = [record.fields["why"] for record in caplog.records if record.getMessage() == "model_not_replaced"]  # type: ignore[attr-defined]
+    assert len(whys) == 1
+    assert whys[0].startswith("champion_unreadable: ")
     engine.close()
 
 
