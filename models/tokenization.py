@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tokenizers import AddedToken, Encoding, Tokenizer
-from tokenizers.models import WordPiece
+from tokenizers.models import Unigram, WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
@@ -91,12 +91,20 @@ def build_tokenizer(
                 words[word] += 1
     vocabulary = _vocabulary(characters, words, min_count=min_count, max_size=max_size)
     backend = Tokenizer(WordPiece(vocabulary, unk_token=UNK, max_input_chars_per_word=100))
-    backend.normalizer = _normalizer()
-    backend.pre_tokenizer = splitter
-    specials = [(CLS, vocabulary[CLS]), (SEP, vocabulary[SEP])]
-    backend.post_processor = TemplateProcessing(single=f"{CLS} $A {SEP}", special_tokens=specials)
-    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIALS])
-    return _complete(backend, pad_id=vocabulary[PAD], unknown_id=vocabulary[UNK], max_tokens=max_tokens)
+    return _framed(backend, _normalizer(), max_tokens=max_tokens)
+
+
+def word_tokenizer(pieces: Sequence[tuple[str, float]], *, max_tokens: int) -> FeedbackTokenizer:
+    """A BERT tokenizer whose tokens are characters and whole words: of all ways to cut a text, the likeliest.
+
+    `pieces`: token and logarithm of its probability, in the order of their ids, which follow those of SPECIALS.
+    """
+    lowest = min(score for _, score in pieces)
+    vocabulary = [*((token, lowest) for token in SPECIALS), *pieces]
+    backend = Tokenizer(Unigram(vocabulary, unk_id=SPECIALS.index(UNK), byte_fallback=False))
+    # Chinese text has no spaces: only so a word of several characters is ever seen as one.
+    normalizer = BertNormalizer(clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=True)
+    return _framed(backend, normalizer, max_tokens=max_tokens)
 
 
 def load_tokenizer(name: str, *, revision: str | None = None, max_tokens: int) -> FeedbackTokenizer:
@@ -125,6 +133,17 @@ def read_tokenizer(text: str, *, pad_id: int, unknown_id: int | None, max_tokens
     except Exception as error:  # the library raises bare Exception
         raise BundleError("tokenizer_invalid", f"tokenizer.json cannot be read: {error}") from error
     return FeedbackTokenizer(backend, pad_id=pad_id, unknown_id=unknown_id, max_tokens=max_tokens)
+
+
+def _framed(backend: Tokenizer, normalizer: BertNormalizer, *, max_tokens: int) -> FeedbackTokenizer:
+    """BERT's frame around a model of pieces: split at spaces and punctuation, `[CLS]` before and `[SEP]` behind."""
+    backend.normalizer = normalizer
+    backend.pre_tokenizer = BertPreTokenizer()
+    numbers = backend.get_vocab()
+    specials = [(token, numbers[token]) for token in (CLS, SEP)]
+    backend.post_processor = TemplateProcessing(single=f"{CLS} $A {SEP}", special_tokens=specials)
+    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIALS])
+    return _complete(backend, pad_id=numbers[PAD], unknown_id=numbers[UNK], max_tokens=max_tokens)
 
 
 def _complete(backend: Tokenizer, *, pad_id: int, unknown_id: int | None, max_tokens: int) -> FeedbackTokenizer:

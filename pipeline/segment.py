@@ -4,7 +4,7 @@ The only module that knows jieba. Text is normalized, so full-width ，！？；
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -64,6 +64,12 @@ def windows(text: str, *, limit: int, cost: Callable[[str], int]) -> list[Span]:
     if end > start:
         spans.append((start, end))
     return spans
+
+
+def word_frequencies() -> Mapping[str, int]:
+    """Every word of jieba's dictionary with its frequency."""
+    # The dictionary also holds each beginning of a word, with frequency 0.
+    return {word: count for word, count in _tokenizer().FREQ.items() if count}
 
 
 def _longest(text: str, start: int, end: int, *, limit: int, cost: Callable[[str], int]) -> int:

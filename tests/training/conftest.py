@@ -1,8 +1,12 @@
-"""Answers of imagined models, drawn with a seed: good enough to measure, made without any training."""
+"""Answers of imagined models, drawn with a seed: good enough to measure, made without any training. And public sets."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from models.calibration import Calibration
@@ -47,3 +51,32 @@ def make_scored(schema: LabelSchema) -> MakeScored:
         return Scored(examples, labels, Calibration.identity(labels), version, answers, gold)
 
     return make
+
+
+PUBLIC = {
+    "chnsenticorp/train": {
+        "text": ["房间朝南，晒得到太阳", "房间朝北，冷得睡不着", "早餐有豆浆油条，孩子爱吃", "前台问了三遍才理人"]
+    },
+    "chnsenticorp/dev": {"text": ["房间朝北，冷得睡不着"]},
+    "chnsenticorp/test": {"text": [""]},
+    "waimai_10k/all": {
+        "text": ["汤洒了一袋子", "骑手迷路了，面都坨了", "好", None, "骑手迷路了，面都坨了！", "你好，汤洒了一袋子"]
+    },
+    "atec_pairs/train": {"text_a": ["怎么提前还款", "额度为什么降了"], "text_b": ["能不能早点还清", "额度为啥变少"]},
+    "unlabelled_weibo_ced/all": {
+        "text": [f"第{i}站到了，去{place}的乘客请下车" for i, place in enumerate("桥山河湖海" * 8)]
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def public_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `$FANKUI_DATA` names one, with four small sets of our own sentences."""
+    folder = tmp_path_factory.mktemp("public")
+    for name, columns in PUBLIC.items():
+        path = folder / "datasets" / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(columns), path)
+    (folder / "triage").mkdir()
+    (folder / "triage" / "dev.jsonl").write_text(json.dumps({"text": "汤洒了一袋子"}) + "\n", encoding="utf-8")
+    return folder
