@@ -86,8 +86,11 @@ class TrainConfig:
 
 
 # A network that starts from nothing wants large steps and many epochs; a pre-trained one is spoilt by them.
+# quick, on 850 short rows, dev mean of the four headline figures after 10 to 12 epochs on one core: two layers 0.43 at
+# 1e-3 and 0.50 at 3e-3 in 26 s; one layer with more dropout 0.52 in 16 s.
+_QUICK = {"layers": 1, "hidden": 128, "dropout": 0.2, "epochs": 12, "learning_rate": 3e-3, "max_tokens": 128}
 _PROFILES: Mapping[tuple[Profile, bool], Mapping[str, Any]] = {
-    ("quick", False): {"layers": 2, "hidden": 128, "epochs": 14, "learning_rate": 1e-3, "max_tokens": 128},
+    ("quick", False): _QUICK,
     ("full", False): {},
     ("quick", True): {"epochs": 2, "learning_rate": 5e-5, "max_tokens": 128},
     ("full", True): {"epochs": 5, "patience": 2, "learning_rate": 3e-5},

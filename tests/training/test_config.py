@@ -19,11 +19,11 @@ def test_later_layers_win(tmp_path: Path) -> None:
     config = resolve({"seed": 2, "network": {"encoder": None}}, file=file, overrides=["network.epochs=5"])
     assert (config.name, config.seed) == ("shop", 2)
     assert (config.network.epochs, config.network.batch_size) == (5, 8)
-    assert (config.network.layers, config.network.hidden) == (2, 128)  # of the profile
+    assert (config.network.layers, config.network.hidden) == (1, 128)  # of the profile
 
 
 def test_a_profile_asks_for_other_steps_with_a_trained_encoder() -> None:
-    assert resolve({"profile": "quick"}).network.learning_rate == 1e-3
+    assert resolve({"profile": "quick"}).network.learning_rate == 3e-3
     assert resolve({"profile": "quick", "network": {"encoder": "folder"}}).network.learning_rate == 5e-5
 
 
