@@ -12,7 +12,6 @@ from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.check import CheckReport
-    from pipeline.columns import ColumnMap
     from pipeline.stats import Stats
 
 data_app = typer.Typer(help="Check, split and count labelled files.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -44,9 +43,10 @@ def check(
     Example: `fankui data check reviews.csv --text-column 评论 --label-column sentiment=情感`
     """
     from pipeline.check import check_file
+    from pipeline.columns import column_map
     from pipeline.schema import load_schema
 
-    columns = _columns(text_column, label_column)
+    columns = column_map(text_column, label_column)
     with _progress(file, "checking", shown=not json_) as advance:
         report = check_file(file, load_schema(schema), columns=columns, progress=advance)
     if json_:
@@ -78,7 +78,7 @@ def split(
 
     Example: `fankui data split reviews.xlsx -o parts --fractions 0.7,0.15,0.15 --seed 7`
     """
-    from pipeline.columns import read_examples
+    from pipeline.columns import column_map, read_examples
     from pipeline.schema import load_schema
     from pipeline.split import split_examples, write_split
 
@@ -88,7 +88,7 @@ def split(
     shares = _fractions(fractions)
     if output.exists():
         raise UsageError("output_exists", f"{output} exists already; name a new folder with --output")
-    examples = read_examples(file, loaded, columns=_columns(text_column, label_column))
+    examples = read_examples(file, loaded, columns=column_map(text_column, label_column))
     parts = split_examples(examples, fractions=shares, seed=seed, stratify=stratify or None)
     manifest = write_split(parts, output, inputs=[file])
     if json_:
@@ -111,29 +111,16 @@ def stats(
 
     Example: `fankui data stats reviews.parquet --json`
     """
-    from pipeline.columns import read_examples
+    from pipeline.columns import column_map, read_examples
     from pipeline.schema import load_schema
     from pipeline.stats import stats as count
 
     loaded = load_schema(schema)
-    found = count(read_examples(file, loaded, columns=_columns(text_column, label_column)), loaded)
+    found = count(read_examples(file, loaded, columns=column_map(text_column, label_column)), loaded)
     if json_:
         _print_json(found.to_dict())
     else:
         _show_stats(found)
-
-
-def _columns(text: str, labels: list[str] | None) -> "ColumnMap":
-    from pipeline.columns import ColumnMap
-
-    pairs = {}
-    for pair in labels or ():
-        task, equals, column = pair.partition("=")
-        if not equals or not task or not column:
-            message = f"--label-column is TASK=COLUMN, such as sentiment=情感; found {pair!r}"
-            raise UsageError("label_column_invalid", message)
-        pairs[task] = column
-    return ColumnMap(text=text, labels=pairs)
 
 
 def _fractions(text: str) -> tuple[float, float, float]:

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError, TextError
+from pipeline.errors import DataError, TextError, UsageError
 from pipeline.feedback import Example, Feedback, Gold
 from pipeline.gold import LabelMistake, parse_gold
 from pipeline.readers import column_names, read_batches
@@ -40,6 +40,18 @@ class ColumnMap:
 
     def label_column(self, task: str) -> str:
         return self.labels.get(task, task)
+
+
+def column_map(text: str = "text", labels: Sequence[str] | None = None) -> ColumnMap:
+    """From `--text-column` and the pairs of `--label-column TASK=COLUMN`. Raises UsageError `label_column_invalid`."""
+    pairs = {}
+    for pair in labels or ():
+        task, _, column = pair.partition("=")
+        if not task or not column:
+            message = f"--label-column is TASK=COLUMN, such as sentiment=情感; found {pair!r}"
+            raise UsageError("label_column_invalid", message)
+        pairs[task] = column
+    return ColumnMap(text=text, labels=pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ def train(  # noqa: PLR0917
     config: Annotated[Path | None, typer.Option(help="Settings in TOML, as a training prints them.")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value over all other settings.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
+    label_column: Annotated[
+        list[str] | None, typer.Option("--label-column", help="TASK=COLUMN, where a column is not named like its task.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model, also in the registry.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder of this training; default: a new one in runs/.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same rows: same model.")] = None,
@@ -49,6 +52,7 @@ def train(  # noqa: PLR0917
         "profile": profile,
         "schema": schema,
         "text_column": text_column,
+        "label_columns": label_column or None,
         "name": name,
         "output": output,
         "seed": seed,

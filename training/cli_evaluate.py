@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _Files = Annotated[list[Path], typer.Argument(help="Labelled files: csv, jsonl, parquet or xlsx.", show_default=False)]
 _Text = Annotated[str, typer.Option("--text-column", help="Column that holds the comment.")]
 _Labels = Annotated[
-    list[str] | None, typer.Option("--labels", metavar="TASK=COLUMN", help="A task's column, if named otherwise.")
+    list[str] | None, typer.Option("--label-column", help="TASK=COLUMN, where a column is not named like its task.")
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _Draws = Annotated[int, typer.Option(min=100, max=100_000, help="Bootstrap draws for the intervals.")]
@@ -36,7 +36,7 @@ def evaluate(
         Path | None, typer.Option("--output", "-o", help="Folder for report.json, card.md and plots.")
     ] = None,
     text_column: _Text = "text",
-    labels: _Labels = None,
+    label_column: _Labels = None,
     gate: _Gate = False,
     gate_file: _GateFile = None,
     draws: _Draws = 1000,
@@ -53,7 +53,7 @@ def evaluate(
     _checked_split(split)
     rules = load_gate(gate_file) if gate or gate_file else None
     predictor, kind = _load(model)
-    examples = _read(files, predictor.schema, text_column, labels)
+    examples = _read(files, predictor.schema, text_column, label_column)
     scored = score_examples(predictor, examples)
     reference = score_examples(_load(baseline)[0], examples) if baseline else None
     report = report_on(scored, reference=reference, split=split, draws=draws)
@@ -83,7 +83,7 @@ def compare(
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the differences into this PNG file.")] = None,
     text_column: _Text = "text",
-    labels: _Labels = None,
+    label_column: _Labels = None,
     gate: _Gate = False,
     gate_file: _GateFile = None,
     draws: _Draws = 1000,
@@ -99,7 +99,7 @@ def compare(
 
     rules = load_gate(gate_file) if gate or gate_file else None
     predictors = [_load(name)[0] for name in (reference, candidate)]
-    examples = _read(files, predictors[1].schema, text_column, labels)
+    examples = _read(files, predictors[1].schema, text_column, label_column)
     before, after = (score_examples(predictor, examples) for predictor in predictors)
     comparison = compare_scored(before, after, draws=draws)
     if plot is not None:
@@ -129,20 +129,13 @@ def _load(name: str | None) -> "tuple[BundlePredictor, str]":
     return load_predictor(resolved), open_bundle(resolved.path).kind
 
 
-def _read(files: list[Path], schema: "LabelSchema", text_column: str, labels: list[str] | None) -> "list[Example]":
-    from pipeline.columns import ColumnMap, read_examples
+def _read(
+    files: list[Path], schema: "LabelSchema", text_column: str, label_column: list[str] | None
+) -> "list[Example]":
+    from pipeline.columns import column_map, read_examples
 
-    columns = ColumnMap(text=text_column, labels=_label_columns(labels or []))
+    columns = column_map(text_column, label_column)
     return [example for file in files for example in read_examples(file, schema, columns=columns)]
-
-
-def _label_columns(pairs: list[str]) -> dict[str, str]:
-    from pipeline.errors import UsageError
-
-    named = dict(pair.partition("=")[::2] for pair in pairs)
-    if not all(named.values()):
-        raise UsageError("labels_invalid", "--labels wants TASK=COLUMN, such as --labels sentiment=polarity")
-    return named
 
 
 def _checked_split(split: str) -> None:

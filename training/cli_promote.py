@@ -20,6 +20,9 @@ def promote(
     gate_file: Annotated[Path | None, typer.Option(help="Gate rules (TOML) instead of the shipped ones.")] = None,
     no_gate: Annotated[bool, typer.Option("--no-gate", help="Promote it whatever its figures are.")] = False,
     text_column: Annotated[str, typer.Option("--text-column", help="Column that holds the comment.")] = "text",
+    label_column: Annotated[
+        list[str] | None, typer.Option("--label-column", help="TASK=COLUMN, where a column is not named like its task.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Make a model the champion: the one that `score` and `serve` use when none is named.
@@ -30,7 +33,7 @@ def promote(
     Example: `fankui promote models:/fankui@challenger --on data/samples/test.jsonl`
     """
     from models.champion import fankui_home
-    from pipeline.columns import ColumnMap, read_examples
+    from pipeline.columns import column_map, read_examples
     from training.gate import load_gate
     from training.promote import promote as move
 
@@ -39,7 +42,7 @@ def promote(
     examples = []
     if on and not no_gate:
         schema = _schema_of(model, home)
-        columns = ColumnMap(text=text_column)
+        columns = column_map(text_column, label_column)
         examples = [example for file in on for example in read_examples(file, schema, columns=columns)]
     champion, verdict = move(model, home=home, gate=rules, examples=examples, against=against)
     if as_json:

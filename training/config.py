@@ -59,6 +59,7 @@ class TrainConfig:
     output: Path | None = None  # None: a new folder under runs/
     seed: int = 7
     text_column: str = "text"
+    label_columns: tuple[str, ...] = ()  # TASK=COLUMN, where a column is not named like its task
     calibration: float = 0.1  # share of the training rows held out to calibrate on
     precision_wanted: float = 0.9  # of answers in the zone `auto`
     near_duplicates: bool = True  # also near-duplicates of dev and test leave the training rows, not only copies
@@ -71,6 +72,11 @@ class TrainConfig:
     def settings(self) -> NetworkSettings | LinearSettings:
         """Those of the chosen model."""
         return self.network if self.model == "network" else self.linear
+
+    @property
+    def held_out(self) -> float:
+        """Share of the training rows that only calibrate: none where folds let every row do both."""
+        return 0.0 if self.model == "linear" and self.linear.folds else self.calibration
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON-ready form with the chosen model's settings only, and file names instead of paths."""
@@ -241,6 +247,7 @@ def _check(config: TrainConfig) -> None:
         ("network.checkpoint_steps", network.checkpoint_steps, 1, 1_000_000),
         ("linear.max_features", config.linear.max_features, 1, 10_000_000),
         ("linear.strength", config.linear.strength, 1e-6, 1e6),
+        ("linear.folds", config.linear.folds, 0, 100),
     ]
     for name, value, least, most in limits:
         if not least <= value <= most:

@@ -5,11 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from models.predictor import LogitModel
 from pipeline.schema import LabelSchema
 from training.config import TrainConfig
 from training.progress import Progress
-from training.rows import Parts
+from training.rows import Parts, Rows
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Rows with logits of models of the same kind that were fitted without them."""
+
+    rows: Rows
+    logits: Mapping[str, npt.NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,7 @@ class Fitted:
     model: LogitModel  # as it will answer: numpy or onnxruntime
     files: Mapping[str, bytes]  # what a bundle holds of it
     reference: LogitModel | None = None  # as it was trained, where that is other code: torch
+    unseen: "Unseen | None" = None  # where every training row calibrates
     facts: Mapping[str, float] = field(default_factory=dict)  # parameters, epochs, …
     curves: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)  # name -> (epoch, value)
 
@@ -39,18 +51,27 @@ def fit(config: TrainConfig, schema: LabelSchema, parts: Parts, *, folder: Path,
 
 def _fit_linear(config: TrainConfig, schema: LabelSchema, parts: Parts, progress: Progress) -> Fitted:
     from training.baseline import fit_linear
+    from training.crossfit import out_of_fold_logits
 
+    folds = config.linear.folds
     done = 0
-    with progress.bar("fitting", len(schema.tasks)) as advance:
+    with progress.bar("fitting", folds + 1) as advance:
 
-        def step(task: str) -> None:
+        def step() -> None:
             nonlocal done
-            advance(done, note=task)
             done += 1
+            advance(done, note="on all rows" if done == folds else f"fold {done + 1} of {folds}")
 
-        fitted = fit_linear(parts.train.examples, schema=schema, settings=config.linear, progress=step)
-        advance(len(schema.tasks))
-    return Fitted("linear", fitted.model, fitted.files)
+        unseen = None
+        if folds:
+            advance(0, note=f"fold 1 of {folds}")
+            logits = out_of_fold_logits(
+                parts.train, schema=schema, settings=config.linear, folds=folds, seed=config.seed, step=step
+            )
+            unseen = Unseen(parts.train, logits)
+        fitted = fit_linear(parts.train.examples, schema=schema, settings=config.linear)
+        advance(folds + 1)
+    return Fitted("linear", fitted.model, fitted.files, unseen=unseen)
 
 
 def with_settings(fitted: Fitted, config: TrainConfig) -> dict[str, bytes]:

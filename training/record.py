@@ -54,11 +54,17 @@ class Findings:
             "files": ", ".join(f"{file.path.name} ({file.role}, sha256 {file.sha256[:12]})" for file in self.files),
             "rows read": ", ".join(f"{role} {count}" for role, count in rows.items() if count),
             "rows trained on": str(len(self.parts.train)),
-            "rows to calibrate on": str(len(self.parts.calibration)),
+            "rows calibrated on": self._calibrated_on(),
             "training rows left out because dev or test holds the same": str(self.parts.leaked),
             "seed": str(self.config.seed),
         }
         return facts | {name.replace("_", " "): f"{value:g}" for name, value in self.fitted.facts.items()}
+
+    def _calibrated_on(self) -> str:
+        if self.fitted.unseen is None:
+            return f"{len(self.parts.calibration)}, held out"
+        folds = self.config.linear.folds
+        return f"{len(self.fitted.unseen.rows)}, each by one of {folds} models that were fitted without it"
 
 
 def write_reports(findings: Findings, folder: Path) -> tuple[Path, ...]:

@@ -53,12 +53,12 @@ class InputFile:
     sha256: str
 
 
-def read_rows(path: Path, schema: LabelSchema, *, text_column: str = "text") -> Rows:
+def read_rows(path: Path, schema: LabelSchema, *, columns: ColumnMap | None = None) -> Rows:
     """All labelled rows of a file; rows without any label of the schema, and unreadable texts, are left out.
 
     Raises DataError `no_labels` for a file that labels nothing, and those of the readers.
     """
-    found = [one for one in read_examples(path, schema, columns=ColumnMap(text=text_column)) if one.labels]
+    found = [one for one in read_examples(path, schema, columns=columns) if one.labels]
     if not found:
         tasks = ", ".join(task.name for task in schema.tasks)
         raise DataError("no_labels", f"{path}: expected a label for at least one of the tasks {tasks}; found none")

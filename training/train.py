@@ -13,6 +13,7 @@ from models.calibration import Calibration
 from models.loading import load_predictor
 from models.parity import check_parity
 from models.predictor import BundlePredictor
+from pipeline.columns import column_map
 from pipeline.errors import FeedbackError, UsageError
 from pipeline.schema import LabelSchema, load_schema
 from training.calibrate import fit_calibration
@@ -82,13 +83,14 @@ def read_parts(config: TrainConfig, schema: LabelSchema, progress: Progress) -> 
         raise UsageError("data_missing", "a training needs --train FILE and --dev FILE; `fankui data split` makes both")
     named = [(path, "train") for path in config.train] + [(config.dev, "dev")]
     named += [(config.test, "test")] if config.test else []
-    found = {path: read_rows(path, schema, text_column=config.text_column) for path, _ in named}
+    columns = column_map(config.text_column, config.label_columns)
+    found = {path: read_rows(path, schema, columns=columns) for path, _ in named}
     files = [input_file(path, role=role, rows=len(found[path])) for path, role in named]
     parts = part(
         [found[path] for path in config.train],
         found[config.dev],
         found[config.test] if config.test else None,
-        calibration=config.calibration,
+        calibration=config.held_out,
         seed=config.seed,
         near_duplicates=config.near_duplicates,
     )
@@ -97,8 +99,9 @@ def read_parts(config: TrainConfig, schema: LabelSchema, progress: Progress) -> 
         progress.say(f"{unreadable} rows left out: empty text, or text that cannot be read (`fankui data check`)")
     if parts.leaked:
         progress.say(f"{parts.leaked} training rows left out: dev or test holds the same or nearly the same text")
+    apart = f"{len(parts.calibration):,} to calibrate on, " if config.held_out else ""
     progress.say(
-        f"{len(parts.train):,} rows to train on, {len(parts.calibration):,} to calibrate on, "
+        f"{len(parts.train):,} rows to train on, {apart}"
         f"{len(parts.dev):,} dev, {len(parts.test) if parts.test else 0:,} test"
     )
     return parts, files
@@ -127,7 +130,10 @@ def prove_parity(fitted: Fitted, schema: LabelSchema, parts: Parts, progress: Pr
 
 
 def calibrate(config: TrainConfig, fitted: Fitted, schema: LabelSchema, parts: Parts) -> Calibration:
-    """Temperatures, cuts and thresholds on the rows held out for it."""
+    """Temperatures, cuts and thresholds, on rows that the model was not fitted on."""
+    if fitted.unseen is not None:
+        gold = gold_columns(fitted.unseen.rows.examples, schema)
+        return fit_calibration(schema, gold, fitted.unseen.logits, precision=config.precision_wanted)
     rows = parts.calibration
     # Where a text needs several windows its answer is pooled from answers such as these, so they are fitted.
     short = [i for i, text in enumerate(rows.texts) if len(fitted.model.windows(text)) == 1]
