@@ -1,0 +1,114 @@
+"""training/promote.py and its command: the gate decides, and nothing moves when it says no."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import fankui
+from models.bundle import ModelBundle, write_bundle
+from models.calibration import Calibration
+from models.champion import read_champion
+from pipeline.errors import GateFailed
+from pipeline.feedback import Example
+from pipeline.schema import LabelSchema
+from training.baseline import LinearSettings, fit_linear
+from training.gate import Gate, Rule
+from training.promote import promote
+
+MakeBundle = Callable[[str, list[Example]], ModelBundle]
+NO_WORSE = Gate((Rule("sentiment/macro_f1", max_loss=0.0),))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FANKUI_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def fitted(tmp_path: Path, schema: LabelSchema) -> MakeBundle:
+    def make(name: str, rows: list[Example]) -> ModelBundle:
+        model = fit_linear(rows, schema=schema, settings=LinearSettings(ngrams=(1, 2), min_count=1))
+        return write_bundle(
+            tmp_path / name,
+            kind="linear",
+            name=name,
+            schema=schema,
+            calibration=Calibration.identity(schema),
+            files=model.files,
+            metrics={"test/sentiment/rows": 9.0, "test/sentiment/macro_f1": 0.2},
+            card="# card\n",
+        )
+
+    return make
+
+
+@pytest.fixture
+def good(fitted: MakeBundle, examples: list[Example]) -> ModelBundle:
+    return fitted("good", examples)
+
+
+@pytest.fixture
+def poor(fitted: MakeBundle, examples: list[Example]) -> ModelBundle:
+    """Learnt that everything is positive."""
+    return fitted("poor", [example for example in examples if example.labels["sentiment"] == "positive"])
+
+
+def test_a_worse_model_does_not_replace_the_champion(
+    home: Path, good: ModelBundle, poor: ModelBundle, examples: list[Example]
+) -> None:
+    promote(str(good.path), home=home, gate=None)
+    with pytest.raises(GateFailed) as error:
+        promote(str(poor.path), home=home, gate=NO_WORSE, examples=examples)
+    assert error.value.code == "gate_failed"
+    assert "of the reference, a loss of at most 0 allowed" in error.value.message
+    champion = read_champion(home)
+    assert champion is not None
+    assert champion.name == "good"
+
+
+def test_a_better_model_replaces_it_and_the_verdict_names_both(
+    home: Path, good: ModelBundle, poor: ModelBundle, examples: list[Example]
+) -> None:
+    promote(str(poor.path), home=home, gate=None)
+    champion, verdict = promote(str(good.path), home=home, gate=NO_WORSE, examples=examples)
+    assert champion.name == "good"
+    assert verdict is not None
+    assert verdict.reference is not None
+    assert verdict.reference.startswith("poor/")
+
+
+def test_another_reference_can_be_named(
+    home: Path, good: ModelBundle, poor: ModelBundle, examples: list[Example]
+) -> None:
+    with pytest.raises(GateFailed):
+        promote(str(poor.path), home=home, gate=NO_WORSE, examples=examples, against=str(good.path))
+
+
+def test_without_rows_the_bounds_are_held_against_the_kept_figures(home: Path, good: ModelBundle) -> None:
+    with pytest.raises(GateFailed, match=r"sentiment/macro_f1 0\.200, at least 0\.5 wanted"):
+        promote(str(good.path), home=home, gate=Gate((Rule("sentiment/macro_f1", at_least=0.5),)))
+    assert read_champion(home) is None
+
+
+def test_the_command_exits_with_3_and_with_0(
+    home: Path, good: ModelBundle, poor: ModelBundle, examples: list[Example], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = home.parent / "rows.jsonl"
+    lines = [json.dumps({"text": e.text, "mood": e.labels["sentiment"]}, ensure_ascii=False) for e in examples]
+    rows.write_text("\n".join(lines), encoding="utf-8")
+    gate = home.parent / "gate.toml"
+    gate.write_text('[[rules]]\nfigure = "sentiment/macro_f1"\nmax_loss = 0.0\n', encoding="utf-8")
+    options = ["--on", str(rows), "--label-column", "sentiment=mood", "--gate-file", str(gate)]
+    assert fankui.run(["promote", str(good.path), "--no-gate"]) == 0
+    assert fankui.run(["promote", str(poor.path), *options]) == 3
+    assert capsys.readouterr().err.startswith("fankui: poor/")
+    shutil.rmtree(home)
+    assert fankui.run(["promote", str(good.path), *options, "--against", str(poor.path), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert document["champion"] == f"good/{good.digest[:12]}"
+    assert document["gate"]["passed"] is True
