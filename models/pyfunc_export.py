@@ -10,6 +10,7 @@ import hashlib
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -35,8 +36,8 @@ _REQUIREMENTS = (
 _DATA = ("normalizer_golden.jsonl",)
 
 
-def log_pyfunc(bundle: ModelBundle, *, run_id: str, uri: str) -> str:
-    """Log the bundle to a run as a pyfunc model and return its `models:/m-…` address."""
+def log_pyfunc(bundle: ModelBundle, *, run_id: str, uri: str) -> tuple[str, str]:
+    """Log the bundle to a run as a pyfunc model; returns its `models:/m-…` address and its id there."""
     mlflow.set_tracking_uri(uri)
     with TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id), _importable(folder):
         package = write_runtime(Path(folder))
@@ -50,7 +51,7 @@ def log_pyfunc(bundle: ModelBundle, *, run_id: str, uri: str) -> str:
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS] + [f"mlflow=={mlflow.__version__}"],
             signature=signature(bundle.schema),
         )
-    return str(info.model_uri)
+    return str(info.model_uri), str(info.model_id)
 
 
 def signature(schema: LabelSchema) -> ModelSignature:
@@ -89,7 +90,10 @@ def _importable(folder: str) -> Iterator[None]:
     """MLflow runs the entry file once while it saves it, so the private package must be found for that long."""
     sys.path.insert(0, folder)
     try:
-        yield
+        with warnings.catch_warnings():
+            # An example would be somebody's comment; the signature is written by hand.
+            warnings.filterwarnings("ignore", message=".*input example was not provided", category=UserWarning)
+            yield
     finally:
         sys.path.remove(folder)
         for module in [name for name in sys.modules if name.startswith("fankui_runtime_")]:

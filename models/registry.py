@@ -63,6 +63,7 @@ def quiet_client() -> mlflow.MlflowClient:
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -93,14 +94,14 @@ def register(bundle: ModelBundle, *, run_id: str, name: str, tags: Mapping[str, 
     for known in versions(name):
         if known.digest == bundle.digest:
             return known
-    model_uri = log_pyfunc(bundle, run_id=run_id, uri=tracking_uri())
+    model_uri, model_id = log_pyfunc(bundle, run_id=run_id, uri=tracking_uri())
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     created = client.create_model_version(
-        name, source=model_uri, run_id=run_id, tags={**tags, "bundle.digest": bundle.digest}
+        name, source=model_uri, run_id=run_id, model_id=model_id, tags={**tags, "bundle.digest": bundle.digest}
     )
     client.set_registered_model_alias(name, "challenger", created.version)
     return find(f"models:/{name}/{created.version}")
