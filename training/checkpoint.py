@@ -42,6 +42,7 @@ class Standing:
     best_epoch: int = -1
     history: tuple[Mapping[str, float], ...] = ()  # figures of each finished epoch
     finished: bool = False
+    seconds: float = 0.0  # spent so far, where that matters
 
 
 def save(

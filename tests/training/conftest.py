@@ -80,3 +80,22 @@ def public_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "triage").mkdir()
     (folder / "triage" / "dev.jsonl").write_text(json.dumps({"text": "汤洒了一袋子"}) + "\n", encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_corpus(public_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus of those sets. Read only."""
+    from training.corpus import CorpusSettings, build_corpus
+    from training.progress import Silent
+    from training.vocabulary import VocabularySettings
+
+    folder = tmp_path_factory.mktemp("corpora") / "corpus"
+    build_corpus(
+        public_data,
+        folder,
+        tokenizer=None,
+        settings=CorpusSettings(shard_tokens=400),
+        vocabulary=VocabularySettings(latin=0, min_count=1, words=False),
+        progress=Silent(),
+    )
+    return folder

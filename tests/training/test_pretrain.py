@@ -1,0 +1,173 @@
+"""A leg from end to end: kill and resume, the encoder that comes out, the next leg that starts from it."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoTokenizer
+
+import fankui
+from models.network import load_encoder
+from models.tokenization import load_tokenizer
+from pipeline.errors import ConfigError, UsageError
+from training.leg import LegSettings
+from training.objectives import Shape
+from training.pretrain import PretrainResult, PretrainSettings, pretrain
+from training.progress import Advance, Silent
+
+LEG = LegSettings(steps=24, learning_rate=3e-3, checkpoint_steps=5)
+
+
+class InterruptAt(Silent):
+    """Presses Ctrl-C when the given thousandth of the leg is done."""
+
+    def __init__(self, done: int) -> None:
+        self.done = done
+
+    @contextmanager
+    def bar(self, title: str, total: int) -> Iterator[Advance]:
+        def advance(done: int, note: str = "") -> None:
+            if title == "pre-training" and done == self.done:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        yield advance
+
+
+@pytest.fixture
+def settings(small_corpus: Path, tmp_path: Path) -> PretrainSettings:
+    return PretrainSettings(
+        output=tmp_path / "leg",
+        corpus=small_corpus,
+        shape=Shape(layers=1, hidden=64, positions=64),
+        leg=LEG,
+        rows=4,
+        length=32,
+        track=False,
+        device="cpu",
+    )
+
+
+@pytest.fixture
+def leg(settings: PretrainSettings) -> PretrainResult:
+    return pretrain(settings, progress=Silent())
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def test_transformers_loads_the_encoder(leg: PretrainResult) -> None:
+    model = AutoModel.from_pretrained(leg.encoder, dtype=torch.float32, add_pooling_layer=False)
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
+    assert model.config.hidden_dropout_prob == 0.1
+    assert {value.dtype for value in weights(leg.encoder).values()} == {torch.float16}
+    stored = weights(leg.encoder)["embeddings.word_embeddings.weight"]
+    assert model.embeddings.word_embeddings.weight.detach().half().equal(stored)
+
+
+def test_transformers_cuts_text_as_we_do(leg: PretrainResult) -> None:
+    text = "骑手迷路了，打[手机号]找他"
+    theirs = AutoTokenizer.from_pretrained(leg.encoder)
+    ours = load_tokenizer(str(leg.encoder), max_tokens=64)
+    assert theirs(text)["input_ids"] == ours.encode([text])[0]
+    assert theirs.mask_token_id == 4
+
+
+def test_card_tells_data_compute_and_limits(leg: PretrainResult) -> None:
+    card = (leg.encoder / "README.md").read_text(encoding="utf-8")
+    assert "| 1 | rtd | 24 | 3,072 |" in card
+    assert "| waimai_10k | feedback | 5 | 1, 0, 0 | 1 | 2 |" in card
+    assert "## Limits" in card
+    assert "骑手" not in card
+
+
+def test_killed_leg_ends_as_if_nothing_had_happened(leg: PretrainResult, settings: PretrainSettings) -> None:
+    again = replace(settings, output=settings.output.with_name("killed"))
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(again, progress=InterruptAt(500))
+    assert not (again.output / "encoder").exists()
+    assert [path.name for path in (again.output / "checkpoints").iterdir()] == ["step-00000012"]
+    resumed = pretrain(replace(again, resume=True), progress=Silent())
+    first, second = weights(leg.encoder), weights(resumed.encoder)
+    assert all(first[name].equal(second[name]) for name in first)
+    assert resumed.leg["steps"] == 24
+
+
+def test_next_leg_starts_from_the_encoder(leg: PretrainResult, settings: PretrainSettings) -> None:
+    short = replace(settings, leg=replace(LEG, steps=1, learning_rate=1e-9))
+    after = pretrain(replace(short, output=settings.output.with_name("two"), init=leg.encoder), progress=Silent())
+    first, second = weights(leg.encoder), weights(after.encoder)
+    assert all(first[name].equal(second[name]) for name in first)
+    heads = [load_file(folder / "heads.safetensors") for folder in (leg.encoder, after.encoder)]
+    assert all(heads[0][name].equal(heads[1][name]) for name in heads[0])
+    card = (after.encoder / "README.md").read_text(encoding="utf-8")
+    assert "| 2 | rtd | 1 |" in card
+
+
+def test_other_objective_brings_its_own_heads(leg: PretrainResult, settings: PretrainSettings) -> None:
+    other = replace(settings, output=settings.output.with_name("mlm"), init=leg.encoder, objective="mlm")
+    assert pretrain(other, progress=Silent()).leg["losses"]["rtd"] == 0
+
+
+def test_minutes_end_a_leg(settings: PretrainSettings) -> None:
+    result = pretrain(replace(settings, leg=replace(LEG, steps=None, minutes=0.02)), progress=Silent())
+    assert result.leg["seconds"] == pytest.approx(1.2, abs=1.0)
+    assert result.leg["steps"] > 1
+
+
+def test_changed_settings_are_not_gone_on_with(settings: PretrainSettings) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(settings, progress=InterruptAt(500))
+    with pytest.raises(ConfigError) as caught:
+        pretrain(replace(settings, resume=True, mask=0.3), progress=Silent())
+    assert caught.value.code == "resume_mismatch"
+
+
+def test_refusals(leg: PretrainResult, settings: PretrainSettings, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds a finished leg; name another --output"):
+        pretrain(settings, progress=Silent())
+    fresh = replace(settings, output=tmp_path / "fresh")
+    with pytest.raises(ConfigError, match="a leg ends after --minutes or after --steps; give one of the two"):
+        pretrain(replace(fresh, leg=LegSettings()), progress=Silent())
+    with pytest.raises(ConfigError, match="--hidden is a multiple of 64; found 100"):
+        pretrain(replace(fresh, shape=Shape(hidden=100)), progress=Silent())
+    with pytest.raises(ConfigError, match="expected a folder with an encoder; found none"):
+        pretrain(replace(fresh, init=tmp_path), progress=Silent())
+
+
+@pytest.mark.slow
+def test_encoder_fine_tunes(leg: PretrainResult, tmp_path: Path) -> None:
+    samples = Path(__file__).parents[2] / "data" / "samples"
+    encoder = load_encoder(str(leg.encoder))
+    assert encoder.config.vocab_size == load_tokenizer(str(leg.encoder), max_tokens=64).backend.get_vocab_size()
+    if samples.is_dir():
+        files = ["--train", str(samples / "train.jsonl"), "--dev", str(samples / "dev.jsonl")]
+        options = ["--encoder", str(leg.encoder), "--set", "epochs=1", "--no-track", "--output", str(tmp_path / "run")]
+        assert fankui.run(["train", *files, *options]) == 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+def test_command_builds_the_corpus_and_trains(
+    public_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FANKUI_DATA", str(public_data))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    where = ["--corpus", str(tmp_path / "corpus"), "--output", str(tmp_path / "leg")]
+    size = ["--layers", "1", "--hidden", "64", "--rows", "4", "--steps", "2", "--device", "cpu", "--json"]
+    assert fankui.run(["pretrain", *where, *size]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["leg"]["steps"] == 2
+    assert document["run_id"]
+    assert (tmp_path / "leg" / "encoder" / "config.json").is_file()
+
+
+def test_unknown_objective(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fankui.run(["pretrain", "--output", "x", "--objective", "clm"]) == 2
+    assert "--objective is one of rtd, mlm; found 'clm'" in capsys.readouterr().err

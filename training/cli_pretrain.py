@@ -1,0 +1,80 @@
+"""`fankui pretrain`: public texts in, an encoder out that `fankui train --encoder` takes."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_Corpus = Annotated[Path, typer.Option(help="Tokenized corpus; built from --data where there is none.")]
+
+
+def pretrain(  # noqa: PLR0917
+    output: Annotated[Path, typer.Option(help="Folder of this leg: checkpoints/, and encoder/ when it is done.")],
+    minutes: Annotated[float | None, typer.Option(help="Length of the leg; its decay ends with it.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Length of the leg in steps instead.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with datasets/; default: $FANKUI_DATA.")] = None,
+    corpus: _Corpus = Path("runs/corpus"),
+    init: Annotated[Path | None, typer.Option(help="Encoder to go on from.")] = None,
+    objective: Annotated[str, typer.Option(help="rtd (replaced tokens) or mlm (masked words).")] = "rtd",
+    layers: Annotated[int, typer.Option(help="Layers of a new encoder.")] = 4,
+    hidden: Annotated[int, typer.Option(help="Its width, a multiple of 64.")] = 256,
+    learning_rate: Annotated[float, typer.Option(help="Greatest learning rate.")] = 1.5e-3,
+    rows: Annotated[int, typer.Option(help="Rows of 128 tokens in a step.")] = 48,
+    feedback: Annotated[float, typer.Option(help="Share of the rows that hold feedback.")] = 0.7,
+    seed: Annotated[int, typer.Option(help="Of order, masks and weights.")] = 7,
+    threads: Annotated[int | None, typer.Option(help="Threads on a CPU; default: all cores.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the leg in --output.")] = False,
+    corpus_only: Annotated[bool, typer.Option("--corpus-only", help="Build the corpus and stop.")] = False,
+    no_track: Annotated[bool, typer.Option("--no-track", help="Leave MLflow out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Pre-train an encoder on public texts; the texts of dev and of evaluation splits are left out.
+
+    Example: `fankui pretrain --data ../shared --output runs/leg-1 --minutes 60`
+    """
+    import torch
+
+    from pipeline.errors import UsageError
+    from training.leg import LegSettings
+    from training.objectives import OBJECTIVES, Shape
+    from training.pretrain import PretrainSettings, prepare_corpus
+    from training.pretrain import pretrain as run
+    from training.progress import Terminal
+
+    if objective not in OBJECTIVES:
+        raise UsageError("objective_unknown", f"--objective is one of {', '.join(OBJECTIVES)}; found {objective!r}")
+    if threads:
+        torch.set_num_threads(threads)
+    settings = PretrainSettings(
+        output=output,
+        corpus=corpus,
+        data=data,
+        init=init,
+        objective=objective,
+        shape=Shape(layers=layers, hidden=hidden),
+        leg=LegSettings(minutes=minutes, steps=steps, learning_rate=learning_rate),
+        rows=rows,
+        feedback=feedback,
+        seed=seed,
+        device=device,
+        resume=resume,
+        track=not no_track,
+    )
+    progress = Terminal()
+    if corpus_only:
+        prepare_corpus(settings, None, progress=progress)
+        return
+    result = run(settings, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(_document(result), ensure_ascii=False))
+        return
+    leg = result.leg
+    typer.echo(f"{leg['steps']:,} steps, {leg['tokens']:,} tokens, {leg['seconds']:.0f} s, losses {leg['losses']}")
+    typer.echo(f"encoder  {result.encoder}")
+    typer.echo(f"next     fankui train --train TRAIN --dev DEV --encoder {result.encoder}")
+
+
+def _document(result: Any) -> dict[str, Any]:
+    return {"encoder": str(result.encoder), "leg": dict(result.leg), "run_id": result.run_id}

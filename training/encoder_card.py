@@ -1,0 +1,70 @@
+"""The card of a pre-trained encoder: what it is, what it has read, what was spent on it, what it cannot do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transformers import BertConfig
+
+_LIMITS = """## Limits
+
+- It has read comments, complaints, questions, posts and articles in simplified Chinese; other text is foreign to it.
+- Text must be prepared as `pipeline.prepare` does (NFKC, simplified, emoji as words, personal data as placeholders).
+- The posts are of 2011 to 2020, many on one epidemic; the articles are on programming.
+  It knows nothing of later things.
+- What people wrote there, it repeats: insults, prejudice and rumours are in the data.
+- It is an encoder: it says nothing by itself and is to be fine-tuned (`fankui train --encoder FOLDER`).
+"""
+
+
+def encoder_card(legs: Sequence[Mapping[str, Any]], *, shape: BertConfig, parameters: int, megabytes: float) -> str:
+    """Markdown; the figures are those of the legs."""
+    tokens = sum(leg["tokens"] for leg in legs)
+    hours = sum(leg["seconds"] for leg in legs) / 3600
+    return "\n".join(
+        [
+            "# fankui encoder\n",
+            f"A BERT encoder of {shape.num_hidden_layers} layers, {shape.hidden_size} wide, "
+            f"{shape.num_attention_heads} heads, {shape.max_position_embeddings} positions and "
+            f"{shape.vocab_size:,} tokens (characters and frequent words): {parameters:,} parameters, "
+            f"{megabytes:.1f} MB in half precision. "
+            "Pre-trained from nothing on Chinese customer feedback and general text: "
+            f"{tokens:,} tokens in {hours:.2f} hours.\n",
+            "Load it with `dtype=torch.float32`; half precision is for storage only.\n",
+            "## Compute\n",
+            *_legs(legs),
+            "\n## Data\n",
+            *_sources(legs[-1]["sources"]),
+            "",
+            _LIMITS,
+        ]
+    )
+
+
+def _legs(legs: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "| leg | objective | steps | tokens | hours | device | learning rate | loss: masked words | replaced tokens |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for number, leg in enumerate(legs, 1):
+        losses = leg["losses"]
+        lines.append(
+            f"| {number} | {leg['objective']} | {leg['steps']:,} | {leg['tokens']:,} | {leg['seconds'] / 3600:.2f} | "
+            f"{leg['device']} | {leg['learning_rate']:g} | {losses.get('mlm', 0):.3f} | {losses.get('rtd', 0):.3f} |"
+        )
+    return lines
+
+
+def _sources(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    held = sum(one["same"] + one["contained"] + one["near"] for one in sources.values())
+    lines = [
+        f"Every text once. {held:,} texts were left out because dev or an evaluation split holds the same, contains it "
+        "or has a near-duplicate of it.\n",
+        "| set | kind | texts read | held back (same, contained, near) | duplicates | documents | tokens |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, one in sources.items():
+        lines.append(
+            f"| {name} | {one['kind']} | {one['read']:,} | {one['same']:,}, {one['contained']:,}, {one['near']:,} | "
+            f"{one['duplicate']:,} | {one['documents']:,} | {one['tokens']:,} |"
+        )
+    return lines
