@@ -1,6 +1,6 @@
-"""Rows of csv, tsv, jsonl, parquet and xlsx files, in bounded batches; one bad row never stops a file.
+"""Rows of csv, tsv, jsonl, parquet and xlsx files and of saved Hugging Face datasets, in bounded batches.
 
-Memory stays bounded whatever the file claims: 130 KB of parquet can hold 1.2 GB of text.
+One bad row never stops a file. Memory stays bounded whatever a file claims: 130 KB of parquet hold up to 1.2 GB.
 """
 
 from collections.abc import Iterable, Iterator
@@ -70,6 +70,11 @@ def file_format(path: Path) -> str:
 
 
 def _open(path: Path, limits: ReadLimits) -> _Source:
+    if path.is_dir():
+        from pipeline.dataset_rows import DatasetSource, is_dataset
+
+        if is_dataset(path):
+            return DatasetSource(path, limits)
     kind = file_format(path)
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"

@@ -134,9 +134,14 @@ def hold_out(groups: Sequence[int], *, share: float, seed: int) -> tuple[list[in
 
 
 def input_file(path: Path, *, role: str, rows: int) -> InputFile:
-    """The file with its sha256, read in blocks."""
+    """The file with its sha256, read in blocks; of a folder, over the names and contents of its files."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    for part in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if not part.is_file():
+            continue
+        if part != path:
+            digest.update(part.relative_to(path).as_posix().encode())
+        with part.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return InputFile(path, role, rows, digest.hexdigest())
