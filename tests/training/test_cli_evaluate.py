@@ -75,7 +75,17 @@ def test_evaluate_reads_columns_by_other_names(
     path = tmp_path / "table.csv"
     lines = ["评论,情绪", *(f"{example.text.replace(',', '，')},{example.labels['sentiment']}" for example in examples)]
     path.write_text("\n".join(lines), encoding="gb18030")
-    options = ["--model", learned, "--text-column", "评论", "--label-column", "sentiment=情绪", "--draws", "100", "--json"]
+    options = [
+        "--model",
+        learned,
+        "--text-column",
+        "评论",
+        "--label-column",
+        "sentiment=情绪",
+        "--draws",
+        "100",
+        "--json",
+    ]
     assert fankui.run(["evaluate", str(path), *options]) == 0
     assert set(json.loads(capsys.readouterr().out)["tasks"]) == {"sentiment"}
 
