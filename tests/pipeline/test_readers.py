@@ -42,7 +42,8 @@ def test_unknown_extension_names_those_known() -> None:
     with pytest.raises(DataError) as caught:
         file_format(Path("comments.doc"))
     assert caught.value.message == (
-        "comments.doc has no known extension; expected one of .csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx, found '.doc'"
+        "comments.doc has no known extension; "
+        "expected one of .csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx, found '.doc'"
     )
 
 
