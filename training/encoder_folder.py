@@ -34,7 +34,8 @@ class Start:
 
     encoder: BertModel  # float32
     tokenizer: FeedbackTokenizer
-    heads: Mapping[str, Tensor]  # of its last objective; empty for an encoder from elsewhere
+    heads: Mapping[str, Tensor]
+    objective: str | None  # that the heads are of; None for an encoder from elsewhere
     legs: tuple[Mapping[str, Any], ...]
 
 
@@ -49,7 +50,7 @@ def write_encoder(
     with atomic_folder(folder) as target:
         save_file(_half(encoder.state_dict()), target / WEIGHTS, metadata={"format": "pt"})
         heads = {name: value for name, value in model.state_dict().items() if not name.startswith("encoder.")}
-        save_file(_half(heads), target / HEADS, metadata={"objective": str(legs[-1]["objective"])})
+        save_file(_half(heads), target / HEADS, metadata={"format": "pt"})
         _write_json(target / "config.json", _configuration(encoder.config))
         _write_json(target / "tokenizer_config.json", _tokenizer_configuration(tokenizer))
         (target / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
@@ -70,9 +71,11 @@ def read_encoder(folder: Path) -> Start:
             "encoder_unreadable", f"--init {folder}: expected a BERT encoder; found {encoder.config.model_type!r}"
         )
     tokenizer = load_tokenizer(str(folder), max_tokens=encoder.config.max_position_embeddings)
-    heads = load_file(folder / HEADS) if (folder / HEADS).is_file() else {}
-    legs = json.loads((folder / LEGS).read_text(encoding="utf-8"))["legs"] if (folder / LEGS).is_file() else ()
-    return Start(encoder, tokenizer, {name: value.float() for name, value in heads.items()}, tuple(legs))
+    if not (folder / HEADS).is_file():
+        return Start(encoder, tokenizer, {}, None, ())
+    heads = {name: value.float() for name, value in load_file(folder / HEADS).items()}
+    legs = json.loads((folder / LEGS).read_text(encoding="utf-8"))["legs"]
+    return Start(encoder, tokenizer, heads, legs[-1]["objective"], tuple(legs))
 
 
 def _configuration(config: BertConfig) -> dict[str, Any]:

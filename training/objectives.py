@@ -3,10 +3,14 @@
 - `mlm`: masked-language modelling with whole words (Devlin et al. 2019, Cui et al. 2021);
 - `rtd`: replaced-token detection (ELECTRA, Clark et al. 2020): a generator 64 wide guesses masked words, its guesses
   are put in, and the encoder tells of every token whether it was replaced. Both share the token embeddings.
+
+Measured on a 4x256 encoder, 6,144 tokens a step, learning rate 1.5e-3, where guesses from frequencies alone cost 7.06
+nats and 0.421 a token: after 1.5 M tokens `mlm` is at 5.96, `rtd` still at 0.408 (its generator at 6.75). Started as
+`start_from` does, `mlm` begins at 6.62 and is at 6.18 after 0.25 M tokens.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +23,7 @@ from models.tokenization import SPECIALS
 from training.packing import Batch
 
 Objective = Literal["rtd", "mlm"]
-OBJECTIVES: tuple[Objective, ...] = ("rtd", "mlm")
+OBJECTIVES: tuple[Objective, ...] = ("mlm", "rtd")
 
 _GENERATOR_WIDTH = 64
 _RTD_WEIGHT = 50.0  # the paper's: the loss of a yes-or-no question is small
@@ -112,7 +116,7 @@ class ReplacedDetection(nn.Module):
         self.judge = nn.Sequential(
             nn.Linear(config.hidden_size, config.hidden_size), nn.GELU(), nn.Linear(config.hidden_size, 1)
         )
-        self.mask_id = mask_id
+        self.mask_id, self.vocabulary = mask_id, config.vocab_size
 
     def forward(self, batch: Batch) -> Losses:
         """Both losses; the encoder's is over every token that is not special."""
@@ -149,16 +153,33 @@ def prefer_attention(model: nn.Module, device: torch.device) -> None:
             module.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
 
 
-def start_from(model: Pretraining, table: NDArray[np.float32], frequencies: NDArray[np.float64]) -> None:
-    """Put co-occurrence embeddings in, and start the guesses at the tokens' own frequencies.
+def guess_by_frequency(model: Pretraining, frequencies: NDArray[np.float64]) -> None:
+    """Let new heads begin with the tokens' own frequencies: (vocabulary,), summing to 1."""
+    with torch.no_grad():
+        model.guess.bias.copy_(torch.from_numpy(np.log(frequencies + 1e-7)).float())
 
-    `table`: (vocabulary, hidden), rows of unit length. `frequencies`: (vocabulary,), summing to 1.
-    """
+
+def start_from(model: Pretraining, table: NDArray[np.float32]) -> None:
+    """Put co-occurrence embeddings in, (vocabulary, hidden) with rows of unit length, and let the layers use them."""
     encoder, guess = model.encoder, model.guess
     with torch.no_grad():
         # Norm 0.8 and so logits of up to 13 behind a layer norm of 256; positions are made to weigh less than words.
         _table(encoder).copy_(torch.from_numpy(table) * 0.05 * table.shape[1] ** 0.5)
-        guess.bias.copy_(torch.from_numpy(np.log(frequencies + 1e-7)).float())
+        guess.dense.weight.copy_(torch.eye(*guess.dense.weight.shape))
+        _pass_context_on(encoder)
+        if isinstance(model, ReplacedDetection):
+            # The first columns are those of the greatest singular values: the best 64 there are.
+            model.narrow.weight.copy_(torch.eye(*model.narrow.weight.shape))
+            _pass_context_on(model.generator)
+
+
+def _pass_context_on(encoder: BertModel) -> None:
+    """Let the first layer add the mean of all words around to each: with embeddings from co-occurrence, a guess from
+    that is better than one from frequencies, so learning does not begin on the plateau."""
+    layers: Any = encoder.encoder.layer
+    attention = layers[0].attention
+    for weight in (attention.self.value.weight, attention.output.dense.weight):
+        weight.copy_(torch.eye(len(weight)))
 
 
 def _table(encoder: BertModel) -> Tensor:

@@ -6,7 +6,6 @@ fankui pretrain --data ../shared --output runs/leg-2 --minutes 60 --init runs/le
 
 import hashlib
 import json
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,9 +29,18 @@ from training.corpus import (
     file_digest,
     read_manifest,
 )
+from training.device import chosen_device, device_name, has_bf16
 from training.encoder_folder import WEIGHTS, Start, read_encoder, write_encoder
 from training.leg import Leg, LegSettings, curves
-from training.objectives import Objective, Pretraining, Shape, new_objective, prefer_attention, start_from
+from training.objectives import (
+    Objective,
+    Pretraining,
+    Shape,
+    guess_by_frequency,
+    new_objective,
+    prefer_attention,
+    start_from,
+)
 from training.packing import Batch, Corpus, batches, open_corpus
 from training.progress import Progress
 from training.public_sets import data_folder
@@ -50,7 +58,7 @@ class PretrainSettings:
     corpus: Path = Path("runs/corpus")
     data: Path | None = None  # needed while there is no corpus
     init: Path | None = None  # an encoder to go on from
-    objective: Objective = "rtd"
+    objective: Objective = "mlm"
     shape: Shape = field(default_factory=Shape)  # not read with `init`
     leg: LegSettings = field(default_factory=LegSettings)
     rows: int = 48  # of a batch
@@ -151,9 +159,11 @@ def build_model(
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
         model = new_objective(settings.objective, start.encoder, mask_id=mask)
-        absent = model.load_state_dict(start.heads, strict=False).missing_keys if start.heads else ["all"]
-        if [name for name in absent if not name.startswith("encoder.")]:
+        if start.objective == settings.objective:
+            model.load_state_dict(start.heads, strict=False)  # without the encoder, which is in place
+        else:
             progress.say("the heads start anew: the encoder brings none of this objective")
+            guess_by_frequency(model, _frequencies(open_corpus(settings.corpus), model.vocabulary))
         return model
     vocabulary = tokenizer.backend.get_vocab_size()
     config = settings.shape.config(vocabulary=vocabulary, pad_id=tokenizer.pad_id, dropout=0.0)
@@ -164,7 +174,8 @@ def build_model(
     table = embeddings(
         _blocks(corpus), vocabulary=vocabulary, width=settings.shape.hidden, specials=len(SPECIALS), seed=settings.seed
     )
-    start_from(model, table, _frequencies(corpus, vocabulary))
+    start_from(model, table)
+    guess_by_frequency(model, _frequencies(corpus, vocabulary))
     return model
 
 
@@ -184,25 +195,6 @@ def leg_record(settings: PretrainSettings, standing: Standing, *, device: torch.
         "sources": read_manifest(settings.corpus)["sources"],
         "finished": datetime.now(UTC).date().isoformat(),
     }
-
-
-def chosen_device(name: str | None) -> torch.device:
-    """The named device, else a GPU where there is one."""
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 in hardware: only then is it faster."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def device_name(device: torch.device) -> str:
-    """For people: the GPU's name, or the processor's kind and its threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
 def _batches(settings: PretrainSettings) -> Iterator[Batch]:

@@ -8,7 +8,17 @@ import pytest
 import torch
 from transformers import BertModel
 
-from training.objectives import OBJECTIVES, Objective, Pretraining, Shape, new_objective, prefer_attention, start_from
+from training.cooccurrence import embeddings
+from training.objectives import (
+    OBJECTIVES,
+    Objective,
+    Pretraining,
+    Shape,
+    guess_by_frequency,
+    new_objective,
+    prefer_attention,
+    start_from,
+)
 from training.packing import Batch, batches, open_corpus
 
 VOCABULARY = 130
@@ -68,10 +78,26 @@ def test_tables_start_from_cooccurrence_and_guesses_from_frequencies(batch: Batc
     model = small("mlm")
     table = np.eye(VOCABULARY, 64, dtype=np.float32)
     frequencies = np.full(VOCABULARY, 1 / VOCABULARY)
-    start_from(model, table, frequencies)
+    start_from(model, table)
+    guess_by_frequency(model, frequencies)
     rows = model.encoder.embeddings.word_embeddings.weight
     assert torch.nn.functional.cosine_similarity(rows[7], torch.from_numpy(table[7]), dim=0) > 0.999
     assert model.guess.bias.detach().exp().sum() == pytest.approx(1, abs=1e-3)
+
+
+def test_context_tells_something_before_the_first_step(small_corpus: Path) -> None:
+    """Guesses from frequencies cost the tokens' entropy; those of a fresh start cost less."""
+    corpus = open_corpus(small_corpus)
+    stream = np.concatenate([corpus.load(file) for file in corpus.shards["general"]]) & 0x7FFF
+    frequencies = np.bincount(stream, minlength=VOCABULARY) * (np.arange(VOCABULARY) >= 5) + 1e-9
+    frequencies /= frequencies.sum()
+    table = embeddings([stream], vocabulary=VOCABULARY, width=64, specials=5, seed=1)
+    model = small("mlm").train(False)
+    start_from(model, table)
+    guess_by_frequency(model, frequencies)
+    batch = next(batches(corpus, rows=8, length=16, feedback=0.0, mask=0.3, specials=5, seed=1))
+    entropy = -np.log(frequencies[batch.ids[batch.chosen].numpy()]).mean()
+    assert float(model(batch).total.detach()) < entropy
 
 
 def test_both_kinds_of_attention_agree(batch: Batch) -> None:
