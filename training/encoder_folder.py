@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
@@ -48,9 +48,9 @@ def write_encoder(
     """
     encoder: Any = model.encoder
     with atomic_folder(folder) as target:
-        save_file(_half(encoder.state_dict()), target / WEIGHTS, metadata={"format": "pt"})
+        (target / WEIGHTS).write_bytes(save(_half(encoder.state_dict()), metadata={"format": "pt"}))
         heads = {name: value for name, value in model.state_dict().items() if not name.startswith("encoder.")}
-        save_file(_half(heads), target / HEADS, metadata={"format": "pt"})
+        (target / HEADS).write_bytes(save(_half(heads), metadata={"format": "pt"}))
         _write_json(target / "config.json", _configuration(encoder.config))
         _write_json(target / "tokenizer_config.json", _tokenizer_configuration(tokenizer))
         (target / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import nn
@@ -52,7 +53,7 @@ class Leg:
     device: torch.device
     progress: Progress
     optimizer: AdamW = field(init=False)
-    sums: list[float] = field(init=False, default_factory=list)
+    recent: list[tuple[float, ...]] = field(init=False, default_factory=list)  # losses since the last point
 
     def __post_init__(self) -> None:
         self.model.to(self.device)
@@ -99,17 +100,19 @@ class Leg:
 
     def _recorded(self, standing: Standing, losses: Losses, *, rate: float, tokens: int) -> Standing:
         """Add to the running means; every few steps they become a point of the curves."""
-        values = [float(value.detach()) for value in losses]
+        values = tuple(float(value.detach()) for value in losses)
         if not math.isfinite(values[0]):
             raise FeedbackError(
                 "loss_not_finite",
                 f"the loss of step {standing.step} is not a number; start again with a smaller --learning-rate",
             )
-        self.sums = [a + b for a, b in zip(self.sums or [0.0] * len(values), values, strict=True)]
+        self.recent.append(values)
         if standing.step % _RECORD_STEPS:
             return standing
-        means = dict(zip(("loss", "mlm", "rtd", "found"), (s / _RECORD_STEPS for s in self.sums), strict=True))
-        self.sums = []
+        # After a resumption at any step, the first point is the mean of fewer.
+        columns = zip(*self.recent, strict=True)
+        means = {name: fmean(column) for name, column in zip(("loss", "mlm", "rtd", "found"), columns, strict=True)}
+        self.recent = []
         point = {"step": standing.step, "tokens": standing.step * tokens, "seconds": standing.seconds, "rate": rate}
         return replace(standing, history=(*standing.history, point | means))
 
@@ -126,7 +129,6 @@ class Leg:
         return max((1 - share) / (1 - self.settings.warmup), _FINAL_RATE)
 
     def _save(self, standing: Standing) -> None:
-        # Whole points only, so that a resumed leg has the same ones behind it; at most 19 steps go unrecorded.
         states = checkpoint.random_state(self.device)
         checkpoint.save(self.folder, standing, model=self.model, optimizer=self.optimizer, random_states=states)
 

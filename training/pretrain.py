@@ -6,6 +6,7 @@ fankui pretrain --data ../shared --output runs/leg-2 --minutes 60 --init runs/le
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -110,6 +111,7 @@ def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResul
     record = leg_record(settings, standing, device=device)
     folder = settings.output / ENCODER
     write_encoder(folder, model, tokenizer, [*(start.legs if start else ()), record])
+    shutil.rmtree(settings.output / CHECKPOINTS, ignore_errors=True)
     return PretrainResult(folder, record, _tracked(settings, standing, record) if settings.track else None)
 
 

@@ -99,6 +99,7 @@ def test_killed_leg_ends_as_if_nothing_had_happened(leg: PretrainResult, setting
     first, second = weights(leg.encoder), weights(resumed.encoder)
     assert all(first[name].equal(second[name]) for name in first)
     assert resumed.leg["steps"] == 24
+    assert [path.name for path in again.output.iterdir()] == ["encoder"]
 
 
 def test_next_leg_starts_from_the_encoder(leg: PretrainResult, settings: PretrainSettings) -> None:
