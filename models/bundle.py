@@ -187,15 +187,19 @@ def _check_folder(folder: Path, listed: Mapping[str, Any]) -> None:
             raise BundleError("bundle_incomplete", f"{folder / file} is missing, though {MANIFEST} lists it")
 
 
-def _check_names(kind: str, name: str, files: set[str]) -> None:
-    if kind not in KIND_FILES:
-        raise BundleError("bundle_kind", f"a bundle's kind is one of {', '.join(KIND_FILES)}; found {kind!r}")
-    # The name becomes a folder under the champion's home, so it may not walk out of it.
+def check_name(name: str) -> None:
+    """Raise BundleError `bundle_name`: a name becomes a folder under the champion's home and may not walk out of it."""
     plain = name.replace("-", "").replace("_", "").replace(".", "")
     if not (plain.isascii() and plain.isalnum() and len(name) <= 64) or name.startswith("."):
         raise BundleError(
             "bundle_name", f"a model's name is up to 64 ASCII letters, digits, - _ .; found {name[:80]!r}"
         )
+
+
+def _check_names(kind: str, name: str, files: set[str]) -> None:
+    if kind not in KIND_FILES:
+        raise BundleError("bundle_kind", f"a bundle's kind is one of {', '.join(KIND_FILES)}; found {kind!r}")
+    check_name(name)
     needed = set(COMMON_FILES) | set(KIND_FILES[kind])
     if files != needed:
         wrong = ", ".join(sorted(files ^ needed))

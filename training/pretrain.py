@@ -250,7 +250,9 @@ def _essence(settings: PretrainSettings) -> dict[str, Any]:
 
 def _tracked(settings: PretrainSettings, standing: Standing, record: Mapping[str, Any]) -> str:
     from pipeline.resources import shipped
-    from training.tracking import DataRecord, RunRecord, git_state, track
+    from training.git_state import git_state
+    from training.run_record import DataRecord, RunRecord
+    from training.tracking import track
 
     folder = settings.output / ENCODER
     documents = sum(source["documents"] for source in record["sources"].values())

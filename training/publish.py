@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from models.bundle import ModelBundle
 from models.registry import RegisteredVersion, register
-from training.tracking import RunRecord, track
+from training.run_record import RunRecord
+from training.tracking import track
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.bundle import ModelBundle
 from pipeline.atomic import atomic_file
 from pipeline.prepare import text_contract
 from pipeline.resources import shipped
@@ -16,9 +15,7 @@ from training.config import TrainConfig, to_toml
 from training.evaluate import Report
 from training.fitting import Fitted
 from training.rows import InputFile, Parts
-
-if TYPE_CHECKING:
-    from training.tracking import RunRecord
+from training.run_record import DataRecord, RunRecord
 
 
 @dataclass(frozen=True)
@@ -78,18 +75,18 @@ def write_reports(findings: Findings, folder: Path) -> tuple[Path, ...]:
     return (*written, *draw_plots(findings.report, folder))
 
 
-def run_record(findings: Findings, bundle: ModelBundle, *, run_name: str, artifacts: Sequence[Path]) -> "RunRecord":
+def run_record(findings: Findings, *, run_name: str, artifacts: Sequence[Path]) -> RunRecord:
     """The record of this training for training/tracking.py."""
-    from training.tracking import DataRecord, RunRecord, git_state
+    from training.git_state import git_state
 
     data = [DataRecord(file.path.name, file.role, file.rows, file.sha256) for file in findings.files]
     tags = {
         **git_state(shipped("data").parent),
         "data.digest": _digest(findings.files),
-        "model.kind": bundle.kind,
+        "model.kind": findings.fitted.kind,
         "normalizer.digest": text_contract().digest,
-        "schema.version": bundle.schema.version,
-        "schema.digest": bundle.schema.digest,
+        "schema.version": findings.report.schema.version,
+        "schema.digest": findings.report.schema.digest,
         "seed": str(findings.config.seed),
     }
     return RunRecord(
@@ -100,7 +97,7 @@ def run_record(findings: Findings, bundle: ModelBundle, *, run_name: str, artifa
         tags=tags,
         data=data,
         curves=findings.fitted.curves,
-        artifacts=[*artifacts, *(bundle.path / name for name in ("schema.json", "calibration.json"))],
+        artifacts=artifacts,
     )
 
 

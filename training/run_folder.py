@@ -4,7 +4,9 @@ runs/fankui-20260131-101502/
   config.toml     the resolved settings
   checkpoints/    of a network, until it is done
   report/         figures, plots and card
+  run.json        what MLflow is to know of it
   bundle/         the model; written last
+  published.json  where it is in MLflow
 """
 
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ from training.config import TrainConfig
 from training.processes import process_count
 
 RUNS = Path("runs")
-BUNDLE, CHECKPOINTS, REPORT = "bundle", "checkpoints", "report"
+BUNDLE, CHECKPOINTS, REPORT, RECORD, PUBLISHED = "bundle", "checkpoints", "report", "run.json", "published.json"
 
 
 def run_folder(config: TrainConfig) -> Path:
@@ -25,7 +27,7 @@ def run_folder(config: TrainConfig) -> Path:
     ConfigError `nothing_to_resume`.
     """
     if config.output is not None:
-        if (config.output / BUNDLE).exists():
+        if (config.output / BUNDLE).exists() and not (config.resume and (config.output / RECORD).exists()):
             raise UsageError("output_exists", f"{config.output} holds a finished training; name another --output")
         return config.output
     if process_count() > 1:
@@ -37,9 +39,11 @@ def run_folder(config: TrainConfig) -> Path:
 
 
 def _unfinished(name: str) -> Path:
-    """The newest folder with checkpoints and no bundle."""
+    """The newest folder with checkpoints and no bundle, or with a bundle that was not published."""
     for folder in sorted(RUNS.glob(f"{name}-*"), reverse=True):
-        if (folder / CHECKPOINTS).is_dir() and not (folder / BUNDLE).exists():
+        unfitted = (folder / CHECKPOINTS).is_dir() and not (folder / BUNDLE).exists()
+        unpublished = (folder / RECORD).exists() and not (folder / PUBLISHED).exists()
+        if unfitted or unpublished:
             return folder
     raise ConfigError(
         "nothing_to_resume", f"no unfinished training of {name!r} under {RUNS}/; start one without --resume"

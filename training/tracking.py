@@ -5,11 +5,8 @@ process left behind is marked KILLED by the next attempt with the same model.
 """
 
 import logging
-import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 
 import mlflow
 from mlflow.data.code_dataset_source import CodeDatasetSource
@@ -17,33 +14,10 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import Metric, RunStatus
 
 from models.registry import artifact_root, quiet_client, tracking_uri
+from training.run_record import DataRecord, RunRecord
 
 _PARAM_CHARS = 250  # longer values belong into artifacts; MLflow itself refuses 6,000
 _METRICS_PER_CALL = 1000  # MLflow's limit for one log_batch
-
-
-@dataclass(frozen=True, slots=True)
-class DataRecord:
-    """One input file of a training: its file name, role, number of rows and sha256."""
-
-    name: str
-    role: str  # train | dev | test
-    rows: int
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """Everything that MLflow gets to know about one training."""
-
-    experiment: str
-    run_name: str
-    params: Mapping[str, str | int | float | bool]
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    data: Sequence[DataRecord] = ()
-    curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)  # name -> (step, value)
-    artifacts: Sequence[Path] = ()  # files: plots, card, report, label map, thresholds
 
 
 def track(record: RunRecord, *, bundle_digest: str) -> str:
@@ -101,27 +75,3 @@ def _log_inputs(run_id: str, data: Sequence[DataRecord]) -> None:
                 source, name=file.name, digest=file.digest[:36]
             )
             mlflow.log_input(dataset, context=file.role, tags={"sha256": file.digest, "rows": str(file.rows)})
-
-
-def git_state(folder: Path) -> Mapping[str, str]:
-    """Commit and cleanliness of the checkout at `folder` as tags; empty outside a checkout or without git."""
-    import subprocess
-
-    def ask(*words: str) -> str | None:
-        try:
-            run = subprocess.run(
-                ["git", "-C", str(folder), *words],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=10,
-                env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return run.stdout.strip() if run.returncode == 0 else None
-
-    commit = ask("rev-parse", "HEAD")
-    if not commit:
-        return {}
-    return {"git.commit": commit, "git.dirty": str(bool(ask("status", "--porcelain"))).lower()}

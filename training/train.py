@@ -3,16 +3,17 @@
 fankui train --train data/samples/train.jsonl --dev data/samples/dev.jsonl --test data/samples/test.jsonl
 """
 
+import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.bundle import ModelBundle, write_bundle
+from models.bundle import ModelBundle, check_name, open_bundle, write_bundle
 from models.calibration import Calibration
 from models.loading import load_predictor
 from models.parity import check_parity
 from models.predictor import BundlePredictor
+from pipeline.atomic import atomic_file
 from pipeline.columns import column_map
 from pipeline.errors import FeedbackError, UsageError
 from pipeline.schema import LabelSchema, load_schema
@@ -24,17 +25,17 @@ from training.fitting import Fitted, fit, with_settings
 from training.progress import Progress, Silent
 from training.record import Findings, run_record, write_reports
 from training.rows import InputFile, Parts, input_file, part, read_rows
-from training.run_folder import BUNDLE, CHECKPOINTS, REPORT, run_folder
+from training.run_folder import BUNDLE, CHECKPOINTS, PUBLISHED, RECORD, REPORT, run_folder
+from training.run_record import load_record, save_record
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished training. `reports` by split: dev, and test where there is one."""
+    """A finished training. `reports` by split: dev, and test where there is one; none where it was only published."""
 
     bundle: ModelBundle
     folder: Path
     reports: dict[str, Report]
-    report: Report  # on test where there is one, else on dev
     run_id: str | None = None
     version: str | None = None  # of the registry, such as fankui/3
 
@@ -46,8 +47,13 @@ def train(config: TrainConfig, *, progress: Progress | None = None) -> TrainResu
     can mend.
     """
     progress = progress or Silent()
+    check_name(config.name)
     schema = load_schema(config.schema)
     folder = run_folder(config)
+    if (folder / BUNDLE).exists():
+        return publish_again(config, folder, progress=progress)
+    if config.track:
+        reach_registry()
     parts, files = read_parts(config, schema, progress)
     fitted = fit_resumably(config, schema, parts, folder=folder, progress=progress)
     if fitted is None:
@@ -60,6 +66,9 @@ def train(config: TrainConfig, *, progress: Progress | None = None) -> TrainResu
     reports = evaluate_splits(predictor, parts, progress)
     findings = Findings(config, fitted, parts, files, reports, parity)
     artifacts = write_reports(findings, folder / REPORT)
+    # Written before the bundle, so that a bundle can always be published, also after a kill.
+    kept = [*artifacts, *(folder / BUNDLE / name for name in ("schema.json", "calibration.json"))]
+    save_record(run_record(findings, run_name=folder.name, artifacts=kept), folder / RECORD)
     bundle = write_bundle(
         folder / BUNDLE,
         kind=fitted.kind,
@@ -73,8 +82,8 @@ def train(config: TrainConfig, *, progress: Progress | None = None) -> TrainResu
     verify_bundle(bundle, fitted, parts)
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     progress.say(f"bundle {bundle.version} in {bundle.path}")
-    run_id, version = publish_run(findings, bundle, folder=folder, artifacts=artifacts, progress=progress)
-    return TrainResult(bundle, folder, reports, findings.report, run_id, version)
+    run_id, version = publish_run(config, bundle, folder=folder, progress=progress)
+    return TrainResult(bundle, folder, reports, run_id, version)
 
 
 def read_parts(config: TrainConfig, schema: LabelSchema, progress: Progress) -> tuple[Parts, list[InputFile]]:
@@ -166,16 +175,36 @@ def verify_bundle(bundle: ModelBundle, fitted: Fitted, parts: Parts) -> None:
         raise
 
 
+def publish_again(config: TrainConfig, folder: Path, *, progress: Progress) -> TrainResult:
+    """Publish a training that was finished before, as after a registry that did not answer."""
+    bundle = open_bundle(folder / BUNDLE)
+    progress.say(f"{folder} is trained already: publishing {bundle.version}")
+    run_id, version = publish_run(config, bundle, folder=folder, progress=progress)
+    return TrainResult(bundle, folder, {}, run_id, version)
+
+
+def reach_registry() -> None:
+    """Raise ConfigError before the hours of a fit, rather than after, where MLflow does not answer."""
+    from models.registry import quiet_client
+
+    quiet_client()
+
+
 def publish_run(
-    findings: Findings, bundle: ModelBundle, *, folder: Path, artifacts: Sequence[Path], progress: Progress
+    config: TrainConfig, bundle: ModelBundle, *, folder: Path, progress: Progress
 ) -> tuple[str | None, str | None]:
     """Track in MLflow and register as told; returns run id and registered version."""
-    if not findings.config.track:
+    if not config.track:
         return None, None
     from training.publish import publish
 
-    record = run_record(findings, bundle, run_name=folder.name, artifacts=artifacts)
-    published = publish(bundle, record=record, as_version=findings.config.register)
+    try:
+        published = publish(bundle, record=load_record(folder / RECORD), as_version=config.register)
+    except BaseException:
+        progress.say(f"not published; do that with the same command and: --resume --output {folder}")
+        raise
     version = published.version.model_version if published.version else None
     progress.say(f"MLflow run {published.run_id}" + (f", registered as {version}" if version else ""))
+    with atomic_file(folder / PUBLISHED) as temporary:
+        temporary.write_text(json.dumps({"run_id": published.run_id, "version": version}), encoding="utf-8")
     return published.run_id, version

@@ -21,7 +21,7 @@ pytest.importorskip("mlflow")
 
 from models import registry
 from training.publish import publish
-from training.tracking import RunRecord
+from training.run_record import RunRecord
 
 pytestmark = [
     pytest.mark.slow,

@@ -25,7 +25,7 @@ mlflow = pytest.importorskip("mlflow")
 from models import registry  # noqa: E402
 from training.baseline import LinearSettings, fit_linear  # noqa: E402
 from training.publish import Published, publish  # noqa: E402
-from training.tracking import DataRecord, RunRecord  # noqa: E402
+from training.run_record import DataRecord, RunRecord  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["快递三天没到，客服也不回", "花束很新鲜，包装也仔细", "", "充电头冒烟了！我的电话13812345678"]
@@ -270,7 +270,7 @@ from pathlib import Path
 import mlflow
 from models.bundle import open_bundle
 from training.publish import publish
-from training.tracking import RunRecord
+from training.run_record import RunRecord
 def cut(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 mlflow.MlflowClient.create_model_version = cut
