@@ -65,6 +65,8 @@ class CsvSource:
                 self._path, f"{len(cells):,} columns", f"at most {self._limits.max_columns:,} are read"
             )
         names = [cell.strip() or f"column_{i + 1}" for i, cell in enumerate(cells)]
+        if any(is_torn(name) for name in names):
+            raise unreadable(self._path, f"its header holds bytes that are not valid {self._encoding.name.upper()}")
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise unreadable(self._path, f"its header names column {twice[:40]!r} twice")

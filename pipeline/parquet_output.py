@@ -1,7 +1,8 @@
 """Rows into parquet. Columns of our own have fixed types; those that the input brought along take the values' type."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.cells import Column, encodable
-from pipeline.rows import Row
+from pipeline.errors import DataError
+from pipeline.rows import Row, size_of
 
 _GROUP_ROWS = 65_536
+_GROUP_BYTES = 64 << 20
+_MOST_FIELDS = 256  # of one column's objects: Arrow holds every field of every row, also where a row lacks it
 _TYPES = {
     "text": pa.string(),
     "number": pa.float64(),
@@ -36,33 +40,42 @@ class ParquetSink:
         self._types: dict[str, pa.DataType] = {}
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[Row] = []
+        self._waiting_bytes = 0
 
     def write(self, rows: Sequence[Row]) -> None:
-        self._waiting.extend(rows)
-        if len(self._waiting) >= _GROUP_ROWS:
-            self._flush()
+        for row in rows:
+            self._waiting.append(row)
+            # A character takes up to four bytes in memory.
+            self._waiting_bytes += 4 * sum(map(size_of, row.values()))
+            if len(self._waiting) >= _GROUP_ROWS or self._waiting_bytes >= _GROUP_BYTES:
+                self._flush()
 
     def close(self) -> None:
         self._flush(last=True)
         if self._writer is not None:
-            self._writer.close()
+            with _told():
+                self._writer.close()
 
     def abandon(self) -> None:
         if self._writer is not None:
             self._writer.close()
 
     def _flush(self, *, last: bool = False) -> None:
-        rows, self._waiting = self._waiting, []
+        rows, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if not rows and not (last and self._writer is None):
             return
-        arrays = {column.name: self._array(column, [row.get(column.name) for row in rows]) for column in self._columns}
-        schema = pa.schema([(name, array.type) for name, array in arrays.items()])
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
-        elif self._writer.schema != schema:
-            self._widen(schema)
-        self._types = {field.name: field.type for field in schema}
-        self._writer.write_table(pa.table(list(arrays.values()), schema=schema))
+        with _told():
+            arrays = {column.name: self._array(column, _cells(rows, column)) for column in self._columns}
+            schema = pa.schema([(name, array.type) for name, array in arrays.items()])
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
+            elif self._writer.schema != schema:
+                schema = self._widen(schema)
+                for column in self._columns:
+                    if schema.field(column.name).type != arrays[column.name].type:
+                        arrays[column.name] = _as_text(_cells(rows, column))
+            self._types = {field.name: field.type for field in schema}
+            self._writer.write_table(pa.table(list(arrays.values()), schema=schema))
 
     def _array(self, column: Column, values: list[Any]) -> pa.Array:
         if column.kind == "embedding":
@@ -72,28 +85,61 @@ class ParquetSink:
             return pa.array([_fit(value, column.kind) for value in values], type=fixed)
         return _inferred(values, self._types.get(column.name))
 
-    def _widen(self, schema: pa.Schema) -> None:
-        """Copy the row groups written so far with the new types, then go on after them."""
-        if self._writer is None:
-            return
-        self._writer.close()
+    def _widen(self, schema: pa.Schema) -> pa.Schema:
+        """Copy the row groups written so far with the new types, then go on after them.
+
+        Returns the schema that all of them fit: a column whose old cells do not fit the new type becomes text.
+        """
+        if self._writer is not None:
+            self._writer.close()
         old = self._path.with_name(self._path.name + ".narrow")
         self._path.rename(old)
         try:
-            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
             with pq.ParquetFile(old) as file:
+                schema = _fitting(file, schema)
+                self._writer = pq.ParquetWriter(self._path, schema, compression="zstd")
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group)
                     columns = [_cast(table.column(field.name), field.type) for field in schema]
                     self._writer.write_table(pa.table(columns, schema=schema))
         finally:
             old.unlink(missing_ok=True)
+        return schema
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowException as error:
+        # Arrow's own message may hold a cell.
+        message = f"parquet cannot hold these rows ({type(error).__name__}); name a .jsonl or .csv file to write to"
+        raise DataError("write_failed", message) from None
+
+
+def _cells(rows: Sequence[Row], column: Column) -> list[Any]:
+    return [row.get(column.name) for row in rows]
+
+
+def _fitting(file: pq.ParquetFile, schema: pa.Schema) -> pa.Schema:
+    """The schema with text for every column of the file that cannot be cast, such as 2^53 + 1 to a float."""
+    for i, field in enumerate(schema):
+        if file.schema_arrow.field(field.name).type == field.type:
+            continue
+        try:
+            for group in range(file.num_row_groups):
+                _cast(file.read_row_group(group, columns=[field.name]).column(0), field.type)
+        except pa.ArrowException:
+            schema = schema.set(i, field.with_type(pa.string()))
+    return schema
 
 
 def _inferred(values: list[Any], before: pa.DataType | None) -> pa.Array:
     """An array of the type that fits both these values and the column's type so far; text where nothing else does."""
     try:
-        array = pa.array(values)
+        array = None if _many_fields(values) else pa.array(values)
+        if array is None or _holds_nothing(array.type):
+            return _as_text(values)
         if before is None or array.type == before:
             return array
         if pa.types.is_null(array.type):
@@ -104,6 +150,29 @@ def _inferred(values: list[Any], before: pa.DataType | None) -> pa.Array:
         return array.cast(pa.float64()) if numeric else _as_text(values)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return _as_text(values)
+
+
+def _holds_nothing(kind: pa.DataType) -> bool:
+    """Whether there is a struct without fields in it, which parquet has no form for."""
+    if pa.types.is_struct(kind):
+        return kind.num_fields == 0 or any(_holds_nothing(kind.field(i).type) for i in range(kind.num_fields))
+    return pa.types.is_list(kind) and _holds_nothing(kind.value_type)
+
+
+def _many_fields(values: Sequence[Any]) -> bool:
+    """Whether the objects among the values have too many different fields, at any depth, for a column of their own."""
+    found: set[tuple[str, ...]] = set()
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), value) for value in values if isinstance(value, Mapping | list)]
+    while waiting and len(found) <= _MOST_FIELDS:
+        path, value = waiting.pop()
+        inner = (
+            [((*path, str(key)), cell) for key, cell in value.items()]
+            if isinstance(value, Mapping)
+            else [(path, cell) for cell in value]
+        )
+        found.update(place for place, _ in inner if place)
+        waiting += [one for one in inner if isinstance(one[1], Mapping | list)]
+    return len(found) > _MOST_FIELDS
 
 
 def _as_text(values: list[Any]) -> pa.Array:
@@ -126,7 +195,7 @@ def _fit(value: Any, kind: str) -> Any:
     if isinstance(value, str):
         return encodable(value)
     if isinstance(value, dict | list | tuple):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return encodable(json.dumps(value, ensure_ascii=False, default=str))
     return str(value)
 
 

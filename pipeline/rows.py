@@ -13,6 +13,9 @@ Row: TypeAlias = dict[str, Any]
 BAD_ROW: Final = "\0bad_row"
 """Key of the message in a row that could not be read. A file's column can have this name only on purpose."""
 
+TOO_DEEP: Final = 1 << 50
+_MOST_LEVELS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
@@ -73,21 +76,29 @@ def _checked(row: Row, limits: ReadLimits) -> tuple[Row, int]:
     """The row and its size in bytes, about: nested values count with what they hold."""
     size = 0
     for name, cell in row.items():
-        cell_size = len(cell) if isinstance(cell, str) else _size(cell)
+        cell_size = len(cell) if isinstance(cell, str) else size_of(cell)
         if cell_size > limits.max_cell_chars:
             shown = f"a cell of {cell_size:,} characters in column {name[:40]!r} (limit {limits.max_cell_chars:,})"
-            kept = {key: value for key, value in row.items() if _size(value) <= limits.max_cell_chars}
-            return bad_row(shown, kept), sum(_size(value) for value in kept.values())
+            if cell_size >= TOO_DEEP:
+                shown = f"a cell nested over {_MOST_LEVELS} levels deep in column {name[:40]!r}"
+            kept = {key: value for key, value in row.items() if size_of(value) <= limits.max_cell_chars}
+            return bad_row(shown, kept), sum(size_of(value) for value in kept.values())
         size += cell_size
     # A character takes up to four bytes in memory.
     return row, 4 * size
 
 
-def _size(cell: Any) -> int:
+def size_of(cell: Any, *, depth: int = 0) -> int:
+    """Characters or bytes that a cell holds, about; whatever is neither text nor nested counts 8.
+
+    From TOO_DEEP on for a cell that is nested deeper than any real one: Python's own json gives up on those.
+    """
     if isinstance(cell, str | bytes):
         return len(cell)
+    if isinstance(cell, dict | list | tuple) and depth >= _MOST_LEVELS:
+        return TOO_DEEP
     if isinstance(cell, dict):
-        return sum(_size(key) + _size(value) for key, value in cell.items())
+        return sum(len(str(key)) + size_of(value, depth=depth + 1) for key, value in cell.items())
     if isinstance(cell, list | tuple):
-        return sum(_size(value) for value in cell)
-    return 8
+        return sum(size_of(value, depth=depth + 1) for value in cell)
+    return int(getattr(cell, "nbytes", 8))

@@ -69,6 +69,7 @@ def test_headers_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     for content, reason in (
         ("", "it is empty; the first line must name the columns"),
         ("text,text\n", "its header names column 'text' twice"),
+        (b"id,\xe5\xa5\n1,\xe5\xa5\xbd\n2,\xe5\xa5\xbd\n", "its header holds bytes that are not valid UTF-8"),
         ('"text\n', "its header line is no valid csv (unexpected end of data)"),
     ):
         with pytest.raises(DataError) as caught:

@@ -27,5 +27,13 @@ def test_a_cell_over_the_limit_is_a_bad_row_that_keeps_the_other_cells() -> None
     ]
 
 
+def test_a_cell_nested_beyond_what_json_writes_is_a_bad_row() -> None:
+    deep: list[object] = []
+    for _ in range(900):
+        deep = [deep]
+    (found,) = batches([{"text": "好", "m": deep}], path=PATH, limits=ReadLimits())
+    assert found.rows == [{"text": "好", BAD_ROW: "a cell nested over 64 levels deep in column 'm'"}]
+
+
 def test_no_rows_give_no_batch() -> None:
     assert list(batches([], path=PATH, limits=ReadLimits())) == []

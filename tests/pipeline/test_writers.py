@@ -111,6 +111,54 @@ def test_parquet_columns_widen_when_later_rows_need_it(tmp_path: Path, monkeypat
     assert [file.name for file in tmp_path.iterdir()] == ["out.parquet"]
 
 
+@pytest.mark.parametrize("group_rows", [1, 1000])
+@pytest.mark.parametrize(
+    ("cells", "written"),
+    [
+        ([{}, None], ["{}", None]),
+        ([[{}], []], ["[{}]", "[]"]),
+        ([2**53 + 1, 0.5], ["9007199254740993", "0.5"]),
+        ([0.5, 2**53 + 1], ["0.5", "9007199254740993"]),
+        ([{"k": "\ud800"}, 1], ['{"k": "\ufffd"}', "1"]),
+    ],
+)
+def test_parquet_takes_as_text_what_has_no_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, group_rows: int, cells: list[Any], written: list[Any]
+) -> None:
+    monkeypatch.setattr("pipeline.parquet_output._GROUP_ROWS", group_rows)
+    path = write(tmp_path / "out.parquet", [{"c": cell, "n": 1} for cell in cells], [Column("c"), Column("n")])
+    table = pq.read_table(path)
+    assert table.column("c").to_pylist() == written
+    assert table.schema.types == [pa.string(), pa.int64()]
+
+
+def test_objects_of_a_thousand_fields_are_text_in_parquet(tmp_path: Path) -> None:
+    rows = [{"m": [{f"key{i}": i}]} for i in range(1000)]
+    table = pq.read_table(write(tmp_path / "out.parquet", rows, [Column("m")]))
+    assert table.schema.types == [pa.string()]
+    assert table.column("m")[7].as_py() == '[{"key7": 7}]'
+
+
+def test_parquet_groups_are_bounded_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.parquet_output._GROUP_BYTES", 4 * 3000)
+    rows = [{"text": "字" * 1000, "id": i} for i in range(10)]
+    with open_writer(tmp_path / "out.parquet", columns=[Column("text", "text"), Column("id")]) as writer:
+        writer.write(rows)
+    with pq.ParquetFile(tmp_path / "out.parquet") as file:
+        assert file.num_row_groups == 4
+        assert file.read().to_pylist() == rows
+
+
+def test_what_parquet_refuses_is_told_without_the_cell(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        write(tmp_path / "out.parquet", [{"n": "快递慢"}], [Column("n", "number")])
+    assert (caught.value.code, caught.value.message) == (
+        "write_failed",
+        "parquet cannot hold these rows (ArrowInvalid); name a .jsonl or .csv file to write to",
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_embeddings_may_begin_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.parquet_output._GROUP_ROWS", 1)
     rows = [{"embedding": None}, {"embedding": [0.5, 2.0]}, {"embedding": None}]
