@@ -155,7 +155,7 @@ def _score_texts(
     from models.answer import error_item, item
     from models.evidence import explain
     from models.score_display import evidence_item, show_answer, show_error
-    from pipeline.errors import TextError
+    from pipeline.errors import FeedbackError
     from pipeline.feedback import Feedback
 
     now = datetime.now().astimezone()
@@ -163,7 +163,7 @@ def _score_texts(
     results: list[dict[str, Any]] = []
     console = Console()
     for i, (text, answer) in enumerate(zip(texts, predictor.predict_each(texts), strict=True), 1):
-        if isinstance(answer, TextError):
+        if isinstance(answer, FeedbackError):
             if len(texts) == 1:
                 raise answer
             results.append(error_item(answer, id=str(i)))

@@ -3,6 +3,7 @@
 `BundlePredictor` does this for every kind of model; a model itself only gives logits (`LogitModel`).
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,11 +15,13 @@ from models.calibration import Calibration
 from models.decide import decide
 from models.heads import Array, probabilities, probability_width
 from models.pooling import pool
-from pipeline.errors import TextError
+from pipeline.errors import FeedbackError, ModelError, TextError
 from pipeline.feedback import Prediction
 from pipeline.prepare import Prepared, prepare
 from pipeline.privacy import PLACEHOLDERS
 from pipeline.schema import LabelSchema
+
+_LOGGER = logging.getLogger("fankui.models")
 
 OUT_OF_SCOPE = "out_of_scope"
 """Flag of a text with hardly any Chinese, or of which the model knows less than KNOWN_LEAST."""
@@ -72,6 +75,14 @@ class Columns:
         return len(self.flags)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a model says of one text, and the text's embedding where the model has them."""
+
+    prediction: Prediction
+    embedding: Array | None  # (width,)
+
+
 class BundlePredictor:
     """A model with its schema and calibration."""
 
@@ -82,13 +93,21 @@ class BundlePredictor:
         self.model_version = model_version
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """One Prediction a text; raises TextError for the first text that cannot be read."""
-        return self.decide(self.predict_columns(texts))
+        """One Prediction a text; raises TextError for the first text that cannot be read, ModelError for NaN."""
+        return [answer.prediction for answer in self._pass([prepare(text) for text in texts])]
 
-    def predict_each(self, texts: Sequence[object]) -> list[Prediction | TextError]:
-        """As `predict`, but a bad text's error stands in its place and the others are answered."""
+    def predict_each(self, texts: Sequence[object]) -> list[Prediction | FeedbackError]:
+        """One Prediction or error a text; never raises for a text or for the model.
+
+        A bad text's TextError stands in its place. Where the model fails at the batch, every text goes through alone,
+        so that only those at which it fails again get a ModelError `model_failed`.
+        """
+        return [answer.prediction if isinstance(answer, Answer) else answer for answer in self.answer_each(texts)]
+
+    def answer_each(self, texts: Sequence[object]) -> list[Answer | FeedbackError]:
+        """As `predict_each`, with embeddings."""
         prepared = self.prepare_each(texts)
-        answers = iter(self.decide(self.columns([item for item in prepared if isinstance(item, Prepared)])))
+        answers = iter(self._answers([item for item in prepared if isinstance(item, Prepared)]))
         return [item if isinstance(item, TextError) else next(answers) for item in prepared]
 
     def predict_columns(self, texts: Sequence[str]) -> Columns:
@@ -138,6 +157,43 @@ class BundlePredictor:
         embeddings = None if outputs.embeddings is None else pool(None, outputs.embeddings, counts, lengths)
         return probs, embeddings, counts
 
+    def _answers(self, prepared: Sequence[Prepared]) -> Sequence[Answer | ModelError]:
+        """All in one pass; if that fails, one pass each, so that one bad text fails alone."""
+        try:
+            return self._pass(prepared)
+        except Exception as error:
+            _LOGGER.info("batch_failed", extra={"fields": {"error": _cause(error), "count": len(prepared)}})
+        return [self._alone(item) for item in prepared]
+
+    def _alone(self, prepared: Prepared) -> Answer | ModelError:
+        try:
+            return self._pass([prepared])[0]
+        except Exception as error:
+            return ModelError(
+                "model_failed",
+                "the model failed at this comment; try again, and report it if it stays so",
+                cause=_cause(error),
+            )
+
+    def _pass(self, prepared: Sequence[Prepared]) -> list[Answer]:
+        """One forward pass; ModelError for probabilities that are not finite, or answers that are not one a text."""
+        if not prepared:
+            return []
+        columns = self.columns(prepared)
+        if not all(np.isfinite(values).all() for values in columns.probabilities.values()):
+            raise ModelError(
+                "model_failed", "the model gave probabilities that are not finite; choose another", cause="NotFinite"
+            )
+        predictions = self.decide(columns)
+        if len(predictions) != len(prepared):
+            raise ModelError(
+                "model_failed",
+                f"the model gave {len(predictions)} answers for {len(prepared)} texts; choose another",
+                cause="CountDiffers",
+            )
+        embeddings = [None] * len(prepared) if columns.embeddings is None else columns.embeddings
+        return [Answer(found, vector) for found, vector in zip(predictions, embeddings, strict=True)]
+
     def _out_of_scope(self, text: str) -> bool:
         return han_fraction(text) < HAN_LEAST or self.model.known_fraction(text) < KNOWN_LEAST
 
@@ -149,6 +205,11 @@ def han_fraction(text: str) -> float:
     letters = [character for character in text if character.isalnum()]
     han = sum("\u3400" <= character <= "\u9fff" or "\U00020000" <= character <= "\U0003ffff" for character in letters)
     return han / len(letters) if letters else 0.0
+
+
+def _cause(error: Exception) -> str:
+    # The message may hold the comment; the type does not.
+    return error.cause if isinstance(error, ModelError) else type(error).__name__
 
 
 def _prepared(text: object) -> Prepared | TextError:

@@ -14,7 +14,7 @@ from mlflow.pyfunc.model import PythonModel
 from models.answer import column_kinds, columns
 from models.loading import load_predictor
 from pipeline.cells import flat
-from pipeline.errors import TextError
+from pipeline.errors import FeedbackError
 
 _DTYPES = {"number": "float64", "integer": "Int64", "flag": "boolean"}  # every other kind is text
 
@@ -32,7 +32,7 @@ class FeedbackModel(PythonModel):
         kinds = dict(column_kinds(schema))
         rows = [
             columns(schema, None, model_version=self.predictor.model_version, error=answer)
-            if isinstance(answer, TextError)
+            if isinstance(answer, FeedbackError)
             else columns(schema, answer)
             for answer in self.predictor.predict_each(model_input["text"].tolist())
         ]

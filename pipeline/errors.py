@@ -32,6 +32,14 @@ class BundleError(FeedbackError):
     """A model folder that is incomplete, altered or made for something else."""
 
 
+class ModelError(FeedbackError):
+    """A model that fails at a comment. `cause` is the type of what it raised, whose message may hold the comment."""
+
+    def __init__(self, code: str, message: str, *, cause: str) -> None:
+        super().__init__(code, message)
+        self.cause = cause
+
+
 class ConfigError(FeedbackError):
     """A setting that is unknown or out of range."""
 

@@ -21,7 +21,7 @@ from serving.intake import Refused
 from serving.metrics import Metrics
 from serving.places import Places
 from serving.problems import RequestProblem
-from serving.scoring import PROBE, Scored, predict, score
+from serving.scoring import PROBE, Scored, score
 from serving.settings import ServeSettings
 
 _LOGGER = logging.getLogger("fankui.serving")
@@ -50,7 +50,7 @@ def load_active(resolved: ResolvedModel, *, threads: int | None) -> ActiveModel:
     """Open, check and try a model. Raises BundleError, `model_failed` where it cannot answer the probe."""
     predictor = load_predictor(resolved, threads=threads)
     manifest = json.loads((resolved.path / "manifest.json").read_bytes())
-    if any(isinstance(answer, FeedbackError) for answer in predict(predictor, [PROBE])):
+    if any(isinstance(answer, FeedbackError) for answer in predictor.predict_each([PROBE])):
         raise BundleError("model_failed", f"the model at {resolved.path} cannot score a plain comment; choose another")
     return ActiveModel(
         predictor=predictor,
@@ -104,7 +104,7 @@ class Engine:
                 return True
             predictor = self.active.predictor
             try:
-                answers = await self._in_thread(lambda: predict(predictor, [PROBE]), timeout=_PROBE_TIMEOUT)
+                answers = await self._in_thread(lambda: predictor.predict_each([PROBE]), timeout=_PROBE_TIMEOUT)
             except RequestProblem:
                 return False
             if any(isinstance(answer, FeedbackError) for answer in answers):

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from fankui import run
 from models.bundle import ModelBundle
+from models.linear import LinearModel
+from models.predictor import Outputs
 from pipeline.readers import read_batches
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +55,28 @@ def test_one_bad_comment_alone_is_an_error(fankui: Run) -> None:
     done = fankui([""])
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("fankui: expected ")
+
+
+def test_a_comment_at_which_the_model_fails_has_its_error(
+    tiny_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = LinearModel.logits
+
+    def logits(self: LinearModel, texts: Sequence[str]) -> Outputs:
+        if any("毒" in text for text in texts):
+            raise RuntimeError(texts[0])
+        return original(self, texts)
+
+    monkeypatch.setattr(LinearModel, "logits", logits)
+    monkeypatch.setenv("FANKUI_MODEL", str(tiny_bundle.path))
+    assert run(["score", "--json", "很慢", "毒"]) == 0
+    first, second = json.loads(capsys.readouterr().out)["results"]
+    assert first["labels"]["mood"]["label"] == "bad"
+    assert second["error"]["code"] == "model_failed"
+    assert run(["score", "毒"]) == 1
+    assert capsys.readouterr().err == (
+        "fankui: the model failed at this comment; try again, and report it if it stays so\n"
+    )
 
 
 def test_lines_of_standard_input(fankui: Run) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from models.calibration import Calibration, TaskCalibration
 from models.heads import head_width
-from models.predictor import BundlePredictor, Outputs, han_fraction
-from pipeline.errors import TextError
+from models.predictor import BundlePredictor, LogitModel, Outputs, han_fraction
+from pipeline.errors import ModelError, TextError
 from pipeline.schema import LabelSchema
 
 
@@ -82,6 +82,62 @@ def test_nothing_to_predict(predictor: BundlePredictor) -> None:
     assert predictor.predict([]) == []
     assert predictor.predict_each([""])[0].code == "empty_text"  # type: ignore[union-attr]
     assert len(predictor.predict_columns([])) == 0
+
+
+class Sick:
+    """The tiny model, but a batch with 毒 in it raises, or gives NaN; one of more than `most` texts always raises."""
+
+    def __init__(self, well: LogitModel, *, failure: str, most: int = 1000) -> None:
+        self.well = well
+        self.failure = failure
+        self.most = most
+        self.windows = well.windows
+        self.known_fraction = well.known_fraction
+
+    def logits(self, texts: Sequence[str]) -> Outputs:
+        poisoned = any("毒" in text for text in texts)
+        if len(texts) > self.most or (poisoned and self.failure == "raises"):
+            raise RuntimeError("the text was 毒")
+        outputs = self.well.logits(texts)
+        if poisoned:
+            outputs.logits["mood"][-1, 0] = np.nan
+        return outputs
+
+
+def sick(well: BundlePredictor, failure: str, **settings: int) -> BundlePredictor:
+    model = Sick(well.model, failure=failure, **settings)
+    return BundlePredictor(model=model, schema=well.schema, calibration=well.calibration, model_version="sick@1")
+
+
+@pytest.mark.parametrize(("failure", "cause"), [("raises", "RuntimeError"), ("nan", "NotFinite")])
+def test_a_text_that_the_model_fails_at_fails_alone(predictor: BundlePredictor, failure: str, cause: str) -> None:
+    first, poisoned, empty, last = sick(predictor, failure).predict_each(["很慢", "毒", "", "很好"])
+    assert first.tasks["mood"].label == "bad"  # type: ignore[union-attr]
+    assert last.tasks["mood"].label == "fine"  # type: ignore[union-attr]
+    assert isinstance(empty, TextError)
+    assert isinstance(poisoned, ModelError)
+    assert (poisoned.code, poisoned.cause) == ("model_failed", cause)
+    assert poisoned.message == "the model failed at this comment; try again, and report it if it stays so"
+
+
+def test_a_batch_that_fails_as_a_whole_is_answered_one_by_one(predictor: BundlePredictor) -> None:
+    texts = ["很慢", "很好", "着火"]
+    found = sick(predictor, "raises", most=1).predict_each(texts)
+    assert [answer.tasks for answer in found] == [answer.tasks for answer in predictor.predict(texts)]  # type: ignore[union-attr]
+
+
+def test_predict_refuses_figures_that_are_not_finite(predictor: BundlePredictor) -> None:
+    with pytest.raises(ModelError) as raised:
+        sick(predictor, "nan").predict(["很好", "毒"])
+    assert raised.value.message == "the model gave probabilities that are not finite; choose another"
+
+
+def test_answers_carry_the_embedding(windowed: BundlePredictor) -> None:
+    first, bad, last = windowed.answer_each(["一二三四五六七", "", "八九"])
+    assert isinstance(bad, TextError)
+    assert [answer.embedding.tolist() for answer in (first, last)] == [  # type: ignore[union-attr]
+        [pytest.approx((5 * 5 + 2 * 2) / 7)], [2.0],
+    ]  # fmt: skip
 
 
 def test_temperature_softens(tiny_schema: LabelSchema, predictor: BundlePredictor) -> None:

@@ -16,7 +16,7 @@ from pipeline.prepare import Prepared
 from pipeline.routing import load_policy
 from serving.intake import Refused
 from serving.problems import RequestProblem
-from serving.scoring import Scored, predict, score
+from serving.scoring import Scored, score
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POISON = "毒"
@@ -72,6 +72,8 @@ def test_a_poison_text_among_eight_fails_alone(
     well = scored(predictor, *items)
     assert [found.results[i] for i in (0, 1, 2, 3, 5, 6, 7)] == [well.results[i] for i in (0, 1, 2, 3, 5, 6, 7)]
     assert "13800138000" not in caplog.text
+    told = [record.fields["error"] for record in caplog.records if record.getMessage() == "model_failed"]  # type: ignore[attr-defined]
+    assert told == [{"raises": "RuntimeError", "nan": "NotFinite", "short": "CountDiffers"}[failure]]
 
 
 def test_bad_texts_and_refused_items_keep_their_places(predictor: BundlePredictor) -> None:
@@ -90,9 +92,9 @@ def test_bad_texts_and_refused_items_keep_their_places(predictor: BundlePredicto
 
 def test_answers_of_a_batch_equal_those_of_single_texts(predictor: BundlePredictor) -> None:
     texts = ["快递太慢了", "味道不错，下次还来" * 30, "ok", "退款还没到账，客服让我等", "好"]
-    batch = predict(predictor, texts)
+    batch = predictor.predict_each(texts)
     for text, together in zip(texts, batch, strict=True):
-        (alone,) = predict(predictor, [text])
+        (alone,) = predictor.predict_each([text])
         assert not isinstance(alone, FeedbackError)
         assert not isinstance(together, FeedbackError)
         for task, answer in alone.tasks.items():
