@@ -3,6 +3,8 @@
     $FANKUI_HOME/champion.json               {"name", "version", "path", "digest", "previous": the same or null}
     $FANKUI_HOME/models/<name>/<version>/    the bundle; `path` is relative to the home
 
+<version> is a number for a version of the registry, else `sha-` and the beginning of the bundle's digest.
+
 Without FANKUI_HOME the home is `.fankui` in the working directory. Written by promote and rollback; scoring and
 serving only read it and need no registry for that.
 """
@@ -27,12 +29,17 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """A registered version and where its verified copy lies."""
+    """A registered version, or a bundle that came from a folder, and where its verified copy lies."""
 
     name: str
     version: str
     path: Path  # as stored: relative to the home
     digest: str
+
+    @property
+    def number(self) -> int | None:
+        """Its version in the registry; None for a bundle that came from a folder, whose version begins with `sha-`."""
+        return int(self.version) if self.version.isdecimal() else None
 
     def folder(self, home: Path) -> Path:
         return home / self.path
@@ -66,6 +73,11 @@ def write_champion(home: Path, champion: Champion) -> None:
     body = _plain(champion) | {"previous": None if current is None else _plain(current)}
     with atomic_file(home / POINTER) as temporary:
         temporary.write_text(json.dumps(body, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def local_version(bundle: ModelBundle) -> str:
+    """What a bundle that is in no registry is called here. A bare digest could be all digits: a registry's version."""
+    return f"sha-{bundle.digest[:12]}"
 
 
 def keep_copy(home: Path, bundle: ModelBundle, *, name: str, version: str) -> Champion:

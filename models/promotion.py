@@ -7,7 +7,7 @@ aliases follow it. Killed in between, the same command run again brings them int
 from pathlib import Path
 
 from models.bundle import open_bundle
-from models.champion import Champion, keep_copy, previous, read_champion, write_champion
+from models.champion import Champion, keep_copy, local_version, previous, read_champion, write_champion
 from pipeline.errors import ConfigError
 
 
@@ -40,13 +40,13 @@ def fetch(model: str, *, home: Path) -> Champion:
 
         return download(model, home=home)[1]
     bundle = open_bundle(Path(model))
-    return keep_copy(home, bundle, name=bundle.name, version=bundle.digest[:12])
+    return keep_copy(home, bundle, name=bundle.name, version=local_version(bundle))
 
 
 def _follow(home: Path) -> None:
     """Let the registry's aliases say what the pointer says; a bundle that came from a folder has no version there."""
     champion, before = read_champion(home), previous(home)
-    registered = [one for one in (champion, before) if one is not None and one.version.isdecimal()]
+    registered = [one for one in (champion, before) if one is not None and one.number is not None]
     if not registered:
         return
     from models.registry import align_aliases

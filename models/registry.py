@@ -162,15 +162,16 @@ def align_aliases(champion: Champion | None, before: Champion | None) -> None:
     """Let the aliases champion and previous name these versions; a challenger that became champion is none any more."""
     client = quiet_client()
     wanted = {"champion": champion, "previous": before}
-    for name in {one.name for one in wanted.values() if one is not None and one.version.isdecimal()}:
+    for name in {one.name for one in wanted.values() if one is not None and one.number is not None}:
         present = _aliases(client, name)
         for alias, one in wanted.items():
-            number = int(one.version) if one is not None and one.name == name and one.version.isdecimal() else None
+            number = one.number if one is not None and one.name == name else None
             if number is None and alias in present:
                 client.delete_registered_model_alias(name, alias)
             elif number is not None and present.get(alias) != number:
                 client.set_registered_model_alias(name, alias, str(number))
-        if champion is not None and str(present.get("challenger")) == champion.version and name == champion.name:
+        challenger = present.get("challenger")
+        if challenger is not None and champion is not None and (champion.name, champion.number) == (name, challenger):
             client.delete_registered_model_alias(name, "challenger")
 
 

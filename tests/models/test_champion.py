@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.bundle import ModelBundle
-from models.champion import Champion, fankui_home, keep_copy, previous, read_champion, write_champion
+from models.champion import Champion, fankui_home, keep_copy, local_version, previous, read_champion, write_champion
 from pipeline.errors import BundleError
 
 ONE = Champion("m", "1", Path("models/m/1"), "aa")
@@ -74,6 +75,13 @@ def test_a_copy_is_kept_and_moves_no_pointer(tmp_path: Path, tiny_bundle: ModelB
     )
     assert read_champion(home) is None
     assert keep_copy(home, tiny_bundle, name="tiny", version="3") == champion
+
+
+def test_a_version_of_ones_own_is_never_taken_for_a_number_of_the_registry(tiny_bundle: ModelBundle) -> None:
+    digits = replace(tiny_bundle, manifest={**tiny_bundle.manifest, "digest": "123456789012" + "a" * 52})
+    assert local_version(digits) == "sha-123456789012"
+    assert Champion("m", local_version(digits), Path("p"), digits.digest).number is None
+    assert ONE.number == 1
 
 
 def test_another_model_under_the_same_version_is_refused(

@@ -29,7 +29,7 @@ def test_list_tells_champion_and_shipped_model(
     assert fankui.run(["models", "list", "--json"]) == 0
     known = json.loads(capsys.readouterr().out)
     assert known[0] == {
-        "model": str(home / "models" / "tiny" / tiny_bundle.digest[:12]),
+        "model": str(home / "models" / "tiny" / f"sha-{tiny_bundle.digest[:12]}"),
         "kind": "linear",
         "roles": ["champion", "local copy"],
         "digest": tiny_bundle.digest,

@@ -139,7 +139,7 @@ def test_promote_and_rollback_move_pointer_and_aliases(home: Path, fitted_bundle
 
 def test_a_folder_can_be_champion_without_any_registry(home: Path, fitted_bundle: MakeBundle, tmp_path: Path) -> None:
     champion = promote(str(fitted_bundle().path), home=home)
-    assert champion.version == fitted_bundle().digest[:12]
+    assert champion.version == f"sha-{fitted_bundle().digest[:12]}"
     assert not (tmp_path / "mlflow.db").exists()
 
 

@@ -110,5 +110,5 @@ def test_the_command_exits_with_3_and_with_0(
     shutil.rmtree(home)
     assert fankui.run(["promote", str(good.path), *options, "--against", str(poor.path), "--json"]) == 0
     document = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert document["champion"] == f"good/{good.digest[:12]}"
+    assert document["champion"] == f"good/sha-{good.digest[:12]}"
     assert document["gate"]["passed"] is True
