@@ -25,16 +25,28 @@ def load_predictor(
 ) -> BundlePredictor:
     """Open and check the bundle, read its model; with `schema`, its labels must be the same. Raises BundleError."""
     resolved = model if isinstance(model, ResolvedModel) else ResolvedModel(model, None, "option")
+    return read_predictor(open_model(resolved, schema=schema), registered=resolved.version, threads=threads)
+
+
+def open_model(resolved: ResolvedModel, *, schema: LabelSchema | None = None) -> ModelBundle:
+    """Open and check the bundle; it must be the one that was promised. Raises BundleError."""
     bundle = open_bundle(resolved.path, schema=schema)
     if resolved.digest is not None and resolved.digest != bundle.digest:
         raise BundleError(
             "bundle_altered", f"{resolved.path} is not the model that was promoted; run `fankui promote` again"
         )
+    return bundle
+
+
+def read_predictor(
+    bundle: ModelBundle, *, registered: str | None = None, threads: int | None = None
+) -> BundlePredictor:
+    """The bundle's model, ready to answer. Raises BundleError."""
     return BundlePredictor(
         model=_read(bundle, threads),
         schema=bundle.schema,
         calibration=bundle.calibration,
-        model_version=model_version(bundle, resolved.version),
+        model_version=model_version(bundle, registered),
     )
 
 

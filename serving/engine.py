@@ -1,7 +1,6 @@
 """The model that answers, in a thread of its own, so that the event loop stays free while it computes."""
 
 import asyncio
-import json
 import logging
 import math
 import time
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from models.loading import ResolvedModel, load_predictor
+from models.loading import ResolvedModel, open_model, read_predictor
 from models.predictor import BundlePredictor
 from models.resolving import resolve_model
 from pipeline.errors import BundleError, FeedbackError
@@ -48,16 +47,16 @@ class ActiveModel:
 
 def load_active(resolved: ResolvedModel, *, threads: int | None) -> ActiveModel:
     """Open, check and try a model. Raises BundleError, `model_failed` where it cannot answer the probe."""
-    predictor = load_predictor(resolved, threads=threads)
-    manifest = json.loads((resolved.path / "manifest.json").read_bytes())
+    bundle = open_model(resolved)
+    predictor = read_predictor(bundle, registered=resolved.version, threads=threads)
     if any(isinstance(answer, FeedbackError) for answer in predictor.predict_each([PROBE])):
         raise BundleError("model_failed", f"the model at {resolved.path} cannot score a plain comment; choose another")
     return ActiveModel(
         predictor=predictor,
         resolved=resolved,
-        name=str(manifest["name"]),
-        kind=str(manifest["kind"]),
-        digest=str(manifest["digest"]),
+        name=bundle.name,
+        kind=bundle.kind,
+        digest=bundle.digest,
         loaded_at=datetime.now(UTC),
     )
 
@@ -75,7 +74,8 @@ class Engine:
         self.places = Places(settings.max_in_flight)
         # One thread: the linear model holds the interpreter anyway, the network brings threads of its own.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fankui-model")
-        self._worked_at = time.monotonic()
+        self._worked_at = time.monotonic()  # end of the last pass that gave an answer; -inf where the last one failed
+        self._began_at = math.inf  # start of the pass under way
         self._probing = asyncio.Lock()
         metrics.watch(self.places, active.version)
 
@@ -86,27 +86,36 @@ class Engine:
         now = datetime.now(UTC)
 
         def work() -> Scored:
-            started = time.perf_counter()
-            scored = score(items, predictor=active.predictor, policy=self.policy, now=now)
-            self.metrics.scored(active.version, scored, seconds=time.perf_counter() - started)
+            started = self._began_at = time.monotonic()
+            try:
+                scored = score(items, predictor=active.predictor, policy=self.policy, now=now)
+            finally:
+                self._began_at = math.inf
+            # Here and not where the answer is awaited: a pass whose client has gone proves as much.
+            if scored.answered:
+                self._worked_at = time.monotonic()
+            elif scored.model_failed:
+                self._worked_at = -math.inf
+            self.metrics.scored(active.version, scored, seconds=time.monotonic() - started)
             return scored
 
-        scored = await self._in_thread(
+        return await self._in_thread(
             work, timeout=self.settings.request_timeout, finished=lambda: self.places.give_back(count)
         )
-        self._worked_at = -math.inf if scored.model_failed else time.monotonic()
-        return scored
 
     async def ready(self) -> bool:
-        """Whether a forward pass succeeded within the last seconds; makes one where none did."""
+        """Whether a forward pass succeeded within the last seconds, or has begun within the time that requests have.
+
+        Where neither is so, it makes a pass.
+        """
         async with self._probing:
-            if time.monotonic() - self._worked_at < self.settings.probe_seconds:
+            if self._alive():
                 return True
             predictor = self.active.predictor
             try:
                 answers = await self._in_thread(lambda: predictor.predict_each([PROBE]), timeout=_PROBE_TIMEOUT)
             except RequestProblem:
-                return False
+                return self._alive()  # a long pass may have come between, and the probe waits behind it
             if any(isinstance(answer, FeedbackError) for answer in answers):
                 return False
             self._worked_at = time.monotonic()
@@ -121,6 +130,13 @@ class Engine:
     def close(self) -> None:
         """Let the thread end once its work is done."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _alive(self) -> bool:
+        now = time.monotonic()
+        if now - self._worked_at < self.settings.probe_seconds:
+            return True
+        # A full batch may take long; only after the request's own deadline does a pass count as hanging.
+        return self._worked_at > -math.inf and 0 <= now - self._began_at < self.settings.request_timeout
 
     async def _in_thread(
         self, work: Callable[[], T], *, timeout: float, finished: Callable[[], None] | None = None

@@ -20,7 +20,7 @@ async def live(engine: EngineDep) -> HealthAnswer:
 
 @router.get("/health/ready", summary="The model answers", responses=problems(503))
 async def ready(engine: EngineDep) -> HealthAnswer:
-    """A forward pass succeeded within the last seconds; one is made where none did."""
+    """A forward pass succeeded within the last seconds, or one is under way; one is made where neither is so."""
     if not await engine.ready():
         raise RequestProblem("not_ready", "the model did not answer the probe; send requests elsewhere until it does")
     return HealthAnswer(status="ready", model_version=engine.active.version)

@@ -1,12 +1,14 @@
 """The paths under /v1: classify, labels, models."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from serving.body_limit import ClientLeft
 from serving.engine import Engine
 from serving.intake import Intake, check_media_type, read_request
 from serving.openapi import CLASSIFY_BODY, problems
@@ -20,6 +22,8 @@ from serving.shapes import (
 )
 
 router = APIRouter(prefix="/v1")
+
+T = TypeVar("T")
 
 _LARGE = 64 << 10  # bytes; parsing more than that takes over a millisecond, which the event loop is spared
 
@@ -47,7 +51,7 @@ async def classify(request: Request, engine: EngineDep) -> Response:
     check_media_type(request.headers)
     intake = await _read(await request.body(), engine.settings.max_items)
     active = engine.active
-    scored = await engine.classify(intake.items, active)
+    scored = await _while_connected(request, engine.classify(intake.items, active))
     request.state.log = {"count": len(intake.items), "errors": len(scored.errors), "model_version": active.version}
     if intake.alone and scored.errors:
         raise scored.errors[0]
@@ -109,6 +113,25 @@ async def models(engine: EngineDep) -> ModelsAnswer:
         loaded_at=active.loaded_at.isoformat(timespec="seconds"),
     )
     return ModelsAnswer(models=[answer])
+
+
+async def _while_connected(request: Request, answering: Coroutine[Any, Any, T]) -> T:
+    """The answer, or ClientLeft as soon as nobody waits for it: work that is still queued is dropped then."""
+    answer = asyncio.ensure_future(answering)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientLeft
+        return answer.result()
+    finally:
+        answer.cancel()
+        leaving.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read(body: bytes, max_items: int) -> Intake:

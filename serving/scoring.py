@@ -27,6 +27,11 @@ class Scored:
     errors: Mapping[int, FeedbackError]
 
     @property
+    def answered(self) -> int:
+        """How many comments have a prediction."""
+        return len(self.results) - len(self.errors)
+
+    @property
     def model_failed(self) -> bool:
         return any(error.code == "model_failed" for error in self.errors.values())
 

@@ -1,6 +1,7 @@
 """Admission, deadlines, and whether the model works."""
 
 import asyncio
+import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from models.bundle import open_bundle
-from models.predictor import Columns
+from models.bundle import ModelBundle, open_bundle
+from models.loading import ResolvedModel, read_predictor
+from models.predictor import BundlePredictor, Columns
 from pipeline.errors import BundleError
 from pipeline.feedback import Feedback
 from pipeline.prepare import Prepared
-from serving.engine import ActiveModel, Engine, start_engine
+from serving.engine import ActiveModel, Engine, load_active, start_engine
+from serving.intake import Refused
 from serving.problems import RequestProblem
 from serving.settings import ServeSettings
 
@@ -69,6 +72,20 @@ def test_what_is_loaded_is_what_the_manifest_says(make_engine: Any, linear_bundl
         bundle.digest,
     )
     assert active.resolved.origin == "option"
+
+
+def test_the_manifest_is_read_once(linear_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    copy = tmp_path / "small"
+    shutil.copytree(linear_bundle, copy)
+
+    def read(bundle: ModelBundle, **options: Any) -> BundlePredictor:
+        predictor = read_predictor(bundle, **options)
+        (copy / "manifest.json").write_bytes(b"{}")
+        return predictor
+
+    monkeypatch.setattr("serving.engine.read_predictor", read)
+    active = load_active(ResolvedModel(copy, None, "option"), threads=None)
+    assert (active.name, active.digest) == ("small", open_bundle(linear_bundle).digest)
 
 
 def test_a_batch_larger_than_what_is_free_is_refused_whole(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,6 +182,101 @@ def test_a_failing_model_is_not_ready_until_it_works_again(make_engine: Any, mon
         assert await engine.ready()
 
     asyncio.run(story())
+
+
+def test_a_long_pass_is_ready_until_the_requests_own_deadline(
+    make_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.engine._PROBE_TIMEOUT", 0.05)
+    engine = make_engine(probe_seconds=0.0, request_timeout=0.6)
+    go = threading.Event()
+    passes = spy(engine.active, monkeypatch, lambda: go.wait(10) and None)
+
+    async def story() -> None:
+        long = asyncio.create_task(engine.classify([ITEM] * 3, engine.active))
+        while not passes:
+            await asyncio.sleep(0.01)
+        assert await engine.ready()
+        with pytest.raises(RequestProblem):
+            await long
+        assert not await engine.ready()
+        go.set()
+        while engine.places.taken:
+            await asyncio.sleep(0.01)
+        assert await engine.ready()
+
+    asyncio.run(story())
+
+
+def test_a_probe_that_waits_behind_a_long_pass_does_not_fail(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.engine._PROBE_TIMEOUT", 0.1)
+    engine = make_engine(probe_seconds=0.0)
+    go = threading.Event()
+    engine._thread.submit(time.sleep, 0.05)  # keeps the long pass from beginning before the probe is queued
+    spy(engine.active, monkeypatch, lambda: go.wait(10) and None)
+
+    async def story() -> None:
+        long = asyncio.create_task(engine.classify([ITEM], engine.active))
+        await asyncio.sleep(0)
+        assert await engine.ready()
+        go.set()
+        await long
+
+    asyncio.run(story())
+
+
+def test_a_pass_whose_client_gave_up_proves_as_much(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make_engine(request_timeout=0.05)
+    passes = spy(engine.active, monkeypatch, lambda: time.sleep(0.15))
+    engine._worked_at = time.monotonic() - 60
+
+    async def story() -> None:
+        with pytest.raises(RequestProblem):
+            await engine.classify([ITEM], engine.active)
+        while engine.places.taken:
+            await asyncio.sleep(0.01)
+        assert await engine.ready()
+
+    asyncio.run(story())
+    assert passes == [1]
+
+
+def test_comments_that_were_refused_prove_nothing(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make_engine()
+    engine._worked_at = time.monotonic() - 60
+    passes = spy(engine.active, monkeypatch, lambda: None)
+
+    async def story() -> None:
+        await engine.classify([Feedback(text=""), Refused(RequestProblem("invalid_item", "no"))], engine.active)
+        assert passes == []
+        assert await engine.ready()
+
+    asyncio.run(story())
+    assert passes == [1]
+
+
+def test_one_comment_that_fails_among_others_leaves_the_model_ready(
+    make_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine()
+    original = engine.active.predictor.columns
+    passes: list[int] = []
+
+    def columns(prepared: Sequence[Prepared]) -> Columns:
+        passes.append(len(prepared))
+        if any("毒" in entry.text for entry in prepared):
+            raise ArithmeticError
+        return original(prepared)
+
+    monkeypatch.setattr(engine.active.predictor, "columns", columns)
+
+    async def story() -> None:
+        scored = await engine.classify([ITEM, Feedback(text="毒")], engine.active)
+        assert list(scored.errors) == [1]
+        assert await engine.ready()
+
+    asyncio.run(story())
+    assert passes == [2, 1, 1]
 
 
 def test_a_hanging_model_is_not_ready(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

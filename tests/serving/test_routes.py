@@ -1,12 +1,17 @@
 """The paths under /v1: shapes of answers, statuses of refusals."""
 
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from models.predictor import BundlePredictor
+from models.predictor import BundlePredictor, Columns
+from pipeline.prepare import Prepared
 from pipeline.schema import LabelSchema
 from serving.shapes import ClassifyAnswer, FailedResult, LabelsAnswer, ModelsAnswer, ProblemAnswer, Result
 
@@ -105,6 +110,51 @@ def test_a_text_that_the_model_fails_at_is_503_alone(client: TestClient, monkeyp
     response = client.post("/v1/classify", json={"text": "好"})
     assert (response.status_code, response.json()["code"]) == (503, "model_failed")
     assert response.headers["Retry-After"] == "5"
+
+
+def test_work_of_a_client_that_left_is_dropped_before_its_pass(
+    make_app: Callable[..., FastAPI], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app()
+    engine = app.state.engine
+    passes: list[int] = []
+    original = engine.active.predictor.columns
+
+    def columns(prepared: Sequence[Prepared]) -> Columns:
+        passes.append(len(prepared))
+        return original(prepared)
+
+    monkeypatch.setattr(engine.active.predictor, "columns", columns)
+    go, sent = threading.Event(), list[Any]()
+    engine._thread.submit(go.wait, 10)
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/classify", "raw_path": b"/v1/classify",
+        "query_string": b"", "root_path": "", "scheme": "http", "server": ("127.0.0.1", 8000), "client": None,
+        "headers": [(b"content-type", b"application/json"), (b"host", b"127.0.0.1")],
+    }  # fmt: skip
+
+    async def story() -> None:
+        messages = [{"type": "http.request", "body": '{"text": "慢"}'.encode(), "more_body": False}]
+
+        async def receive() -> Any:
+            if messages:
+                return messages.pop()
+            while not engine.places.taken:
+                await asyncio.sleep(0.01)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async with asyncio.timeout(5):
+            await app(scope, receive, send)
+        await asyncio.sleep(0)
+
+    asyncio.run(story())
+    assert engine.places.taken == 0
+    go.set()
+    engine._thread.submit(lambda: None).result(5)
+    assert (passes, sent) == ([], [])
 
 
 def test_a_large_body_is_parsed_aside(make_client: Callable[..., TestClient]) -> None:
