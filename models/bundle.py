@@ -111,6 +111,13 @@ def open_bundle(folder: Path, *, schema: LabelSchema | None = None) -> ModelBund
     manifest = _read_manifest(folder)
     _check_folder(folder, manifest["files"])
     for file, entry in manifest["files"].items():
+        size = (folder / file).stat().st_size
+        if size != entry["size"]:  # tells a download that broke off without reading what came
+            raise BundleError(
+                "bundle_altered",
+                f"{folder / file} has {size} bytes, and {entry['size']} in {MANIFEST}; restore the bundle",
+            )
+    for file, entry in manifest["files"].items():
         if _sha256(folder / file) != entry["sha256"]:
             raise BundleError(
                 "bundle_altered", f"{folder / file} is not the file that {MANIFEST} names; restore the bundle"
@@ -169,7 +176,10 @@ def _well_formed(manifest: Mapping[str, Any]) -> bool:
         and all(isinstance(manifest[key], str) for key in ("kind", "name", "schema", "digest"))
         and isinstance(manifest["text"], dict)
         and isinstance(files, dict)
-        and all(isinstance(entry, dict) and isinstance(entry.get("sha256"), str) for entry in files.values())
+        and all(
+            isinstance(entry, dict) and isinstance(entry.get("sha256"), str) and isinstance(entry.get("size"), int)
+            for entry in files.values()
+        )
     )
 
 

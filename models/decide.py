@@ -32,7 +32,8 @@ def decide(
             mentioned[task.name] = [dict(zip(task.keys, row, strict=True)) for row in (1.0 - rows[..., 0]).tolist()]
         else:
             chosen = chosen_labels(task, rows, settings)
-            tasks[task.name] = [_task(task, row, labels) for row, labels in zip(rows, chosen, strict=True)]
+            answers = zip(rows, chosen, confidence(task, rows, chosen).tolist(), strict=True)
+            tasks[task.name] = [_task(task, row, labels, certainty) for row, labels, certainty in answers]
     alerts = {task.name: alert_score(task, probabilities[task.name]) for task in schema.tasks if has_alerts(task)}
     satisfied = satisfaction(schema, probabilities)
     return [
@@ -59,6 +60,17 @@ def chosen_labels(task: Task, rows: Array, settings: TaskCalibration) -> list[tu
         cuts = np.array(settings.cuts or [0.5] * (len(task.labels) - 1))
         return [(int(level),) for level in (exceedance(rows) >= cuts).sum(axis=1)]
     return [(int(best),) for best in rows.argmax(axis=1)]
+
+
+def confidence(task: Task, rows: Array, chosen: Sequence[tuple[int, ...]]) -> Array:
+    """How sure each row's labels are, for single, ordinal and multi tasks: the label's probability. (n, k) -> (n,)
+
+    Of several labels it is the smallest. None is an answer too: as probable as that the likeliest label is absent.
+    """
+    if task.kind is Kind.MULTI:
+        least = [row[list(given)].min() if given else 1.0 - row.max() for row, given in zip(rows, chosen, strict=True)]
+        return np.array(least, dtype=np.float64)
+    return np.asarray(rows[np.arange(len(rows)), np.array([given[0] for given in chosen], dtype=np.intp)])
 
 
 def chosen_polarities(rows: Array, settings: TaskCalibration) -> npt.NDArray[np.int8]:
@@ -94,15 +106,10 @@ def satisfaction(schema: LabelSchema, probabilities: Mapping[str, Array]) -> Arr
     return np.asarray(1.0 + 4.0 * (probabilities[task.name] @ worth).clip(0.0, 1.0))
 
 
-def _task(task: Task, row: Array, chosen: tuple[int, ...]) -> TaskPrediction:
-    values = dict(zip(task.keys, row.tolist(), strict=True))
-    if task.kind is not Kind.MULTI:
-        key = task.keys[chosen[0]]
-        return TaskPrediction(key, values[key], values)
+def _task(task: Task, row: Array, chosen: tuple[int, ...], certainty: float) -> TaskPrediction:
     keys = tuple(task.keys[i] for i in chosen)
-    # Nothing given is an answer too: as probable as that the likeliest label is absent.
-    certainty = min((values[key] for key in keys), default=1.0 - max(values.values()))
-    return TaskPrediction(keys, certainty, values)
+    values = dict(zip(task.keys, row.tolist(), strict=True))
+    return TaskPrediction(keys if task.kind is Kind.MULTI else keys[0], certainty, values)
 
 
 def _aspects(task: Task, row: Array, settings: TaskCalibration) -> tuple[AspectPrediction, ...]:

@@ -41,7 +41,9 @@ def check_media_type(headers: Headers) -> None:
     """
     media, *parameters = [part.strip().lower() for part in headers.get("content-type", "").split(";")]
     charsets = [part for part in parameters if part.startswith("charset=")]
-    if media != "application/json" or any(part.strip('charset="') not in ("utf-8", "utf8") for part in charsets):
+    if media != "application/json" or any(
+        part.removeprefix("charset=").strip('"') not in ("utf-8", "utf8") for part in charsets
+    ):
         raise RequestProblem("media_type_unsupported", "expected Content-Type: application/json, in UTF-8")
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise RequestProblem("media_type_unsupported", "expected a body that is not compressed")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import TaskCalibration
-from models.decide import chosen_labels, chosen_polarities
+from models.decide import chosen_labels, chosen_polarities, confidence
 from pipeline.errors import DataError
 from pipeline.feedback import Example, Gold
 from pipeline.schema import Kind, LabelSchema, Task
@@ -61,14 +61,11 @@ def decide(task: Task, probabilities: NDArray[Any], calibration: TaskCalibration
         return Decided(states, np.take_along_axis(p, states[:, :, None], axis=2)[:, :, 0])
     chosen = chosen_labels(task, p, calibration)
     if task.kind is not Kind.MULTI:
-        labels = np.array(chosen, dtype=np.int64).reshape(-1)
-        return Decided(labels, p[np.arange(len(p)), labels])
+        return Decided(np.array(chosen, dtype=np.int64).reshape(-1), confidence(task, p, chosen))
     given = np.zeros(p.shape, dtype=np.int64)
     for row, labels_given in enumerate(chosen):
         given[row, list(labels_given)] = 1
-    # The weakest of the labels given; with none given, that the likeliest one is absent.
-    weakest = np.where(given == 1, p, np.inf).min(axis=1)
-    return Decided(given, np.where(given.any(axis=1), weakest, 1 - p.max(axis=1)))
+    return Decided(given, confidence(task, p, chosen))
 
 
 def _blank(task: Task, rows: int) -> Labels:

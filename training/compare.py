@@ -10,7 +10,7 @@ from training.bootstrap import DRAWS, Difference, paired
 from training.metrics import HEADLINE
 from training.scored import Scored
 
-LOWER_IS_BETTER = ("mae", "ece", "under_rate", "over_rate", "late_minutes")
+LOWER_IS_BETTER = ("mae", "ece", "aurc", "under_rate", "over_rate", "late_minutes")
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,29 @@ def test_a_swapped_byte_is_found(tiny_bundle: ModelBundle, file: str) -> None:
     assert error.message == f"{path} is not the file that manifest.json names; restore the bundle"
 
 
+def test_a_file_of_another_size_is_found_before_any_is_hashed(
+    tiny_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> str:
+        raise AssertionError(path)
+
+    monkeypatch.setattr("models.bundle._sha256", read)
+    path = tiny_bundle.path / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    error = refused(tiny_bundle.path)
+    whole = tiny_bundle.manifest["files"]["weights.safetensors"]["size"]
+    assert error.code == "bundle_altered"
+    assert error.message == f"{path} has 100 bytes, and {whole} in manifest.json; restore the bundle"
+
+
+@pytest.mark.parametrize("entry", [{"sha256": "0"}, {"sha256": "0", "size": "1"}, {"size": 1}])
+def test_a_manifest_whose_files_lack_a_size_or_a_sum_is_refused(
+    tiny_bundle: ModelBundle, entry: dict[str, Any]
+) -> None:
+    forge(tiny_bundle.path, lambda manifest: manifest["files"].update({"card.md": entry}))
+    assert refused(tiny_bundle.path).code == "bundle_unreadable"
+
+
 def test_a_changed_manifest_is_found(tiny_bundle: ModelBundle) -> None:
     path = tiny_bundle.path / "manifest.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"name": "tiny"', '"name": "tinx"'), encoding="utf-8")

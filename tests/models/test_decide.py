@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.calibration import Calibration, TaskCalibration
-from models.decide import chosen_labels, chosen_polarities, decide
+from models.decide import chosen_labels, chosen_polarities, confidence, decide
 from pipeline.feedback import Prediction
 from pipeline.schema import LabelSchema, schema_from_dict
 
@@ -76,6 +76,14 @@ def test_the_mentioned_threshold_moves_aspects_and_tags(tiny_schema: LabelSchema
 def test_no_tag_at_all_is_an_answer_with_its_own_certainty(tiny_schema: LabelSchema) -> None:
     found = decided(tiny_schema, tags=np.array([[0.1, 0.3]])).tasks["tags"]
     assert (found.label, found.probability) == ((), 0.7)
+
+
+def test_confidence_of_one_of_several_and_of_no_label(tiny_schema: LabelSchema) -> None:
+    tags, level = tiny_schema.task("tags"), tiny_schema.task("level")
+    rows = np.array([[0.9, 0.6], [0.1, 0.3], [0.2, 0.8]])
+    assert confidence(tags, rows, [(0, 1), (), (1,)]).tolist() == [0.6, 0.7, 0.8]
+    assert confidence(level, PROBABILITIES["level"], [(2,)]).tolist() == [0.3]
+    assert confidence(level, np.zeros((0, 3)), []).tolist() == []
 
 
 def test_a_schema_without_satisfaction_and_alerts() -> None:

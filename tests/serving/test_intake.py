@@ -136,6 +136,7 @@ def test_json_is_taken(kind: str) -> None:
         {},
         {"content-type": "text/plain"},
         {"content-type": "application/json; charset=gbk"},
+        {"content-type": "application/json; charset=rates=utf-8"},
         {"content-type": "application/x-www-form-urlencoded"},
         {"content-type": "application/json", "content-encoding": "gzip"},
     ],

@@ -64,4 +64,5 @@ def test_models_without_a_common_task_are_refused(make_scored: Any) -> None:
 def test_errors_are_better_low() -> None:
     assert lower_is_better("urgency/mae")
     assert lower_is_better("ece")
+    assert lower_is_better("urgency/aurc")
     assert not lower_is_better("urgency/recall.alert")
