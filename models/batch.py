@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 
 from models.answer import column_kinds, columns
+from models.batch_columns import OutputColumns
 from models.batch_journal import Journal, decode_cells, encode_cells, file_digest
 from models.evidence import explain
-from models.heads import Array
-from models.predictor import BundlePredictor
+from models.predictor import Answer, BundlePredictor
 from pipeline.columns import ColumnMap, require_columns, to_feedback
 from pipeline.errors import DataError, FeedbackError, TextError, UsageError
-from pipeline.feedback import Feedback, Prediction
-from pipeline.prepare import Prepared
-from pipeline.readers import column_names, file_format, read_batches
+from pipeline.feedback import Feedback
+from pipeline.readers import RowFile, file_format, open_file
 from pipeline.routing import RoutingPolicy
 from pipeline.rows import BAD_ROW, Row
 from pipeline.writers import Column, open_writer
@@ -61,7 +60,7 @@ class ScoreSummary:
 
 
 def score_file(
-    source: Path,
+    source: Path | RowFile,
     target: Path,
     *,
     predictor: BundlePredictor,
@@ -71,23 +70,26 @@ def score_file(
 ) -> ScoreSummary:
     """Score every row of `source` into `target`; `progress` is called with the number of rows done so far.
 
-    Raises DataError for a file that cannot be read or written, UsageError for columns that clash.
+    Raises DataError for a file that cannot be read or written, UsageError for columns that clash. A clash that only a
+    late row brings stops the run too; what is scored by then is used again under `prefix` or `overwrite`.
     """
     started = time.monotonic()
     options = options or ScoreOptions()
-    kept, added = _plan(source, target, predictor, options)
-    journal = Journal.open(target, _key(source, predictor, policy, options))
+    file = open_file(source)
+    output = _plan(file, target, predictor, options)
+    journal = Journal.open(target, _key(file, predictor, policy, options))
     scorer = _Scorer(predictor, policy, options, journal.now)
     resumed = rows = 0
-    for batch in read_batches(source):
+    for batch in file.batches():
         if journal.has(batch.first_row):
             resumed += len(batch.rows)
         else:
             journal.keep(batch.first_row, [encode_cells(cells) for cells in scorer.answers(batch.rows)])
+        output.see(batch.rows)
         rows += len(batch.rows)
         if progress is not None:
             progress(rows)
-    failed, zones = _join(source, target, journal=journal, kept=kept, added=added, options=options)
+    failed, zones = _join(file, target, journal=journal, output=output)
     journal.remove()
     return ScoreSummary(target, rows, failed, resumed, zones, time.monotonic() - started, predictor.model_version)
 
@@ -104,18 +106,14 @@ def output_columns(predictor: BundlePredictor, options: ScoreOptions, *, nested:
     return [Column(name, kind) for name, kind in kinds]
 
 
-def _plan(
-    source: Path, target: Path, predictor: BundlePredictor, options: ScoreOptions
-) -> tuple[list[Column], list[Column]]:
-    """Columns kept from the source, and columns added (still without prefix)."""
-    if target.exists() and source.exists() and target.samefile(source):
+def _plan(file: RowFile, target: Path, predictor: BundlePredictor, options: ScoreOptions) -> OutputColumns:
+    """The output's columns, as far as the source's first rows tell."""
+    if target.exists() and target.samefile(file.path):
         raise UsageError("same_file", f"{target} is the input itself; write to another file with -o")
-    require_columns(source, replace(options.columns, labels={}))
-    found = column_names(source)
-    added = output_columns(predictor, options, nested=file_format(target) == "jsonl")
-    names = {options.prefix + column.name for column in added}
-    clash = [name for name in found if name in names]
-    if options.columns.text in names:
+    require_columns(file, replace(options.columns, labels={}))
+    nested = file_format(target) == "jsonl"
+    added = output_columns(predictor, options, nested=nested)
+    if options.columns.text in {options.prefix + column.name for column in added}:
         raise UsageError(
             "columns_clash", f"the text column {options.columns.text!r} is an output name; give --prefix pred_"
         )
@@ -123,22 +121,19 @@ def _plan(
         raise UsageError(
             "no_embeddings", f"{predictor.model_version} has no embeddings; leave --embeddings out or name a network"
         )
-    if clash and not options.overwrite:
-        raise UsageError(
-            "columns_clash",
-            f"{source} has columns that scoring writes: {', '.join(clash)}; give --prefix pred_ to keep both, "
-            "or --overwrite to replace them",
-        )
-    return [Column(name) for name in found if name not in names], added
+    return OutputColumns(file, added, prefix=options.prefix, overwrite=options.overwrite, nested=nested)
 
 
-def _key(source: Path, predictor: BundlePredictor, policy: RoutingPolicy, options: ScoreOptions) -> dict[str, Any]:
-    """What must be the same for kept answers to be used again."""
+def _key(file: RowFile, predictor: BundlePredictor, policy: RoutingPolicy, options: ScoreOptions) -> dict[str, Any]:
+    """What must be the same for kept answers to be used again; the names in the output need not."""
+    told = asdict(options)
+    del told["prefix"], told["overwrite"]
     return {
-        "source": file_digest(source),
+        "source": file_digest(file.path),
+        "sheet": file.sheet,
         "model": predictor.model_version,
         "policy": repr(policy),
-        "options": json.loads(json.dumps(asdict(options), default=str)),
+        "options": json.loads(json.dumps(told, default=str)),
     }
 
 
@@ -155,21 +150,21 @@ class _Scorer:
     def answers(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """One row of output cells for every input row."""
         read = [_feedback(row, self._options.columns) for row in rows]
-        prepared = self._predictor.prepare_each([item.text for item in read if isinstance(item, Feedback)])
-        good = [item for item in prepared if isinstance(item, Prepared)]
-        scored = self._predictor.columns(good)
-        predictions = iter(zip(self._predictor.decide(scored), _each(scored.embeddings, len(good)), strict=True))
-        outcomes = iter(prepared)
+        answers = iter(self._predictor.answer_each([item.text for item in read if isinstance(item, Feedback)]))
         found = []
         for row, feedback in zip(rows, read, strict=True):
-            outcome = next(outcomes) if isinstance(feedback, Feedback) else feedback
-            if isinstance(feedback, Feedback) and isinstance(outcome, Prepared):
-                found.append(self._answer(row, feedback, *next(predictions)))
-            elif isinstance(outcome, FeedbackError):
-                found.append(self._failure(outcome))
+            if isinstance(feedback, FeedbackError):
+                found.append(self._failure(feedback))
+                continue
+            answer = next(answers)
+            if isinstance(answer, FeedbackError):
+                found.append(self._failure(answer))
+            else:
+                found.append(self._cells(row, feedback, answer))
         return found
 
-    def _answer(self, row: Row, feedback: Feedback, prediction: Prediction, embedding: Array | None) -> dict[str, Any]:
+    def _cells(self, row: Row, feedback: Feedback, answer: Answer) -> dict[str, Any]:
+        prediction, embedding = answer.prediction, answer.embedding
         if feedback.created_at is None and row.get(self._options.columns.created_at) not in (None, ""):
             prediction = replace(prediction, flags=(*prediction.flags, UNREADABLE_TIME))
         decision = self._policy.decide(prediction, feedback, thresholds=self._thresholds, now=self._now)
@@ -191,42 +186,22 @@ class _Scorer:
         return cells | {name: None for name, wanted in extra.items() if wanted}
 
 
-def _join(
-    source: Path,
-    target: Path,
-    *,
-    journal: Journal,
-    kept: Sequence[Column],
-    added: Sequence[Column],
-    options: ScoreOptions,
-) -> tuple[int, dict[str, int]]:
+def _join(file: RowFile, target: Path, *, journal: Journal, output: OutputColumns) -> tuple[int, dict[str, int]]:
     """Write source and answers side by side; returns the number of failed rows and rows by zone."""
     failed, zones = 0, dict[str, int]()
-    nested = file_format(target) == "jsonl"
-    renamed = [replace(column, name=options.prefix + column.name) for column in added]
-    with open_writer(target, columns=[*kept, *renamed]) as writer:
-        for batch in read_batches(source):
+    with open_writer(target, columns=output.columns()) as writer:
+        for batch in file.batches():
             answers = [decode_cells(cells) for cells in journal.answers(batch.first_row)]
             if len(answers) != len(batch.rows):
-                raise DataError("input_changed", f"{source} changed while it was scored; run the command again")
+                raise DataError("input_changed", f"{file.path} changed while it was scored; run the command again")
             for cells in answers:
                 failed += cells["error"] is not None
                 if cells.get("zone"):
                     zones[cells["zone"]] = zones.get(cells["zone"], 0) + 1
-            writer.write(
-                [_row(row, cells, kept, options.prefix, nested) for row, cells in zip(batch.rows, answers, strict=True)]
-            )
+                if not output.nested and cells.get(EVIDENCE) is not None:
+                    cells[EVIDENCE] = json.dumps(cells[EVIDENCE], ensure_ascii=False)
+            writer.write([output.row(row, cells) for row, cells in zip(batch.rows, answers, strict=True)])
     return failed, zones
-
-
-def _row(
-    row: Mapping[str, Any], cells: dict[str, Any], kept: Sequence[Column], prefix: str, nested: bool
-) -> dict[str, Any]:
-    if not nested and cells.get(EVIDENCE) is not None:
-        cells[EVIDENCE] = json.dumps(cells[EVIDENCE], ensure_ascii=False)
-    return {column.name: row.get(column.name) for column in kept} | {
-        prefix + name: cell for name, cell in cells.items()
-    }
 
 
 def _feedback(row: Row, names: ColumnMap) -> Feedback | FeedbackError:
@@ -236,7 +211,3 @@ def _feedback(row: Row, names: ColumnMap) -> Feedback | FeedbackError:
         return to_feedback(row, names)
     except TextError as error:
         return error
-
-
-def _each(embeddings: Array | None, count: int) -> Sequence[Array | None]:
-    return [None] * count if embeddings is None else list(embeddings)

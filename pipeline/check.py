@@ -12,7 +12,7 @@ from pipeline.errors import TextError
 from pipeline.feedback import Example
 from pipeline.mojibake import is_common, looks_garbled
 from pipeline.prepare import prepare
-from pipeline.readers import ReadLimits
+from pipeline.readers import ReadLimits, RowFile
 from pipeline.schema import LabelSchema
 from pipeline.stats import Stats, label_names, stats
 
@@ -76,7 +76,7 @@ class CheckReport:
 
 
 def check_file(
-    path: Path,
+    file: Path | RowFile,
     schema: LabelSchema,
     *,
     columns: ColumnMap | None = None,
@@ -87,7 +87,7 @@ def check_file(
     examples: list[Example] = []
     numbers: list[int] = []
     problems: list[RowProblem] = []
-    for number, found in scan_examples(path, schema, columns=columns, limits=limits):
+    for number, found in scan_examples(file, schema, columns=columns, limits=limits):
         if isinstance(found, Example):
             examples.append(found)
             numbers.append(number)

@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.check import CheckReport
+    from pipeline.readers import RowFile
     from pipeline.stats import Stats
 
 data_app = typer.Typer(help="Check, split and count labelled files.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -22,6 +23,7 @@ TextColumn = Annotated[str, typer.Option("--text-column", help="Column that hold
 LabelColumn = Annotated[
     list[str] | None, typer.Option("--label-column", help="TASK=COLUMN, where a column is not named like its task.")
 ]
+Sheet = Annotated[str | None, typer.Option("--sheet", help="Sheet of a workbook; by default its only one with rows.")]
 _NUMBERS = {"count", "rows", "groups", "share", "characters"}
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
@@ -34,6 +36,7 @@ def check(
     schema: Schema = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
+    sheet: Sheet = None,
     json_: Json = False,
 ) -> None:
     """Report what is wrong with a labelled file: bad rows, unknown labels, duplicates, conflicts, mojibake, PII.
@@ -44,11 +47,13 @@ def check(
     """
     from pipeline.check import check_file
     from pipeline.columns import column_map
+    from pipeline.readers import open_file
     from pipeline.schema import load_schema
 
     columns = column_map(text_column, label_column)
-    with _progress(file, "checking", shown=not json_) as advance:
-        report = check_file(file, load_schema(schema), columns=columns, progress=advance)
+    opened = open_file(file, sheet=sheet)
+    with _progress(opened, "checking", shown=not json_) as advance:
+        report = check_file(opened, load_schema(schema), columns=columns, progress=advance)
     if json_:
         _print_json(report.to_dict())
     else:
@@ -70,6 +75,10 @@ def split(
     schema: Schema = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
+    group_column: Annotated[
+        str, typer.Option("--group-column", help="Column whose equal values, such as an order's, stay on one side.")
+    ] = "group",
+    sheet: Sheet = None,
     json_: Json = False,
 ) -> None:
     """Split a labelled file into train, dev and test so that no near-duplicate is on two sides.
@@ -79,6 +88,7 @@ def split(
     Example: `fankui data split reviews.xlsx -o parts --fractions 0.7,0.15,0.15 --seed 7`
     """
     from pipeline.columns import column_map, read_examples
+    from pipeline.readers import open_file
     from pipeline.schema import load_schema
     from pipeline.split import split_examples, write_split
 
@@ -88,7 +98,8 @@ def split(
     shares = _fractions(fractions)
     if output.exists():
         raise UsageError("output_exists", f"{output} exists already; name a new folder with --output")
-    examples = read_examples(file, loaded, columns=column_map(text_column, label_column))
+    columns = column_map(text_column, label_column, group=group_column)
+    examples = read_examples(open_file(file, sheet=sheet), loaded, columns=columns)
     parts = split_examples(examples, fractions=shares, seed=seed, stratify=stratify or None)
     manifest = write_split(parts, output, inputs=[file])
     if json_:
@@ -105,6 +116,7 @@ def stats(
     schema: Schema = None,
     text_column: TextColumn = "text",
     label_column: LabelColumn = None,
+    sheet: Sheet = None,
     json_: Json = False,
 ) -> None:
     """Count labels, lengths, sources and channels of a labelled file.
@@ -112,11 +124,13 @@ def stats(
     Example: `fankui data stats reviews.parquet --json`
     """
     from pipeline.columns import column_map, read_examples
+    from pipeline.readers import open_file
     from pipeline.schema import load_schema
     from pipeline.stats import stats as count
 
     loaded = load_schema(schema)
-    found = count(read_examples(file, loaded, columns=column_map(text_column, label_column)), loaded)
+    columns = column_map(text_column, label_column)
+    found = count(read_examples(open_file(file, sheet=sheet), loaded, columns=columns), loaded)
     if json_:
         _print_json(found.to_dict())
     else:
@@ -133,16 +147,14 @@ def _fractions(text: str) -> tuple[float, float, float]:
 
 
 @contextmanager
-def _progress(path: Path, what: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def _progress(file: "RowFile", what: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """A bar on stderr; it vanishes at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
     from rich.progress import TextColumn as Words
 
-    from pipeline.readers import count_rows
-
     console = Console(stderr=True)
-    total = count_rows(path) if shown else None
+    total = file.count() if shown else None
     parts = (Words(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*parts, console=console, transient=True, disable=not shown or not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)

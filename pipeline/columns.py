@@ -6,7 +6,7 @@ Labels come as keys or 中文 names. Any task may be missing in a file or in a r
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,9 @@ from typing import Any
 from pipeline.errors import DataError, TextError, UsageError
 from pipeline.feedback import Example, Feedback, Gold
 from pipeline.gold import LabelMistake, parse_gold
-from pipeline.readers import column_names, read_batches
+from pipeline.readers import RowFile, open_file
 from pipeline.rows import BAD_ROW, ReadLimits, Row
 from pipeline.schema import LabelSchema
-
-CHINA = timezone(timedelta(hours=8), "UTC+08:00")
-"""Times without a zone are taken as China Standard Time, which has no summer time."""
 
 _SHOWN = 20
 _TIME_FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y年%m月%d日 %H:%M", "%Y年%m月%d日")
@@ -38,12 +35,21 @@ class ColumnMap:
     group: str = "group"
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    def named(self) -> dict[str, str]:
+        """The columns beside text and labels that are not called as they usually are: purpose -> column."""
+        usual = ColumnMap()
+        purposes = ("id", "channel", "created_at", "customer_ref", "source", "group")
+        return {name: getattr(self, name) for name in purposes if getattr(self, name) != getattr(usual, name)}
+
     def label_column(self, task: str) -> str:
         return self.labels.get(task, task)
 
 
-def column_map(text: str = "text", labels: Sequence[str] | None = None) -> ColumnMap:
-    """From `--text-column` and the pairs of `--label-column TASK=COLUMN`. Raises UsageError `label_column_invalid`."""
+def column_map(text: str = "text", labels: Sequence[str] | None = None, *, group: str = "group") -> ColumnMap:
+    """From `--text-column`, `--group-column` and the pairs of `--label-column TASK=COLUMN`.
+
+    Raises UsageError `label_column_invalid`.
+    """
     pairs = {}
     for pair in labels or ():
         task, _, column = pair.partition("=")
@@ -51,7 +57,7 @@ def column_map(text: str = "text", labels: Sequence[str] | None = None) -> Colum
             message = f"--label-column is TASK=COLUMN, such as sentiment=情感; found {pair!r}"
             raise UsageError("label_column_invalid", message)
         pairs[task] = column
-    return ColumnMap(text=text, labels=pairs)
+    return ColumnMap(text=text, group=group, labels=pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,52 +70,55 @@ class RowProblem:
 
 
 def read_examples(
-    path: Path, schema: LabelSchema, *, columns: ColumnMap | None = None, limits: ReadLimits | None = None
+    file: Path | RowFile, schema: LabelSchema, *, columns: ColumnMap | None = None, limits: ReadLimits | None = None
 ) -> list[Example]:
     """All labelled (or partly, or not at all labelled) rows of a file.
 
     Raises DataError `labels_unknown` or `rows_invalid` with every mistake counted and the first 20 told,
-    `column_missing`, and what `read_batches` raises.
+    `column_missing`, and what `open_file` raises.
     """
     examples: list[Example] = []
     problems: list[RowProblem] = []
-    for _, found in scan_examples(path, schema, columns=columns, limits=limits):
+    for _, found in scan_examples(file, schema, columns=columns, limits=limits):
         if isinstance(found, Example):
             examples.append(found)
         else:
             problems.extend(found)
     if problems:
-        raise _problems_error(path, schema, problems)
+        raise _problems_error(file.path if isinstance(file, RowFile) else file, schema, problems)
     return examples
 
 
 def scan_examples(
-    path: Path, schema: LabelSchema, *, columns: ColumnMap | None = None, limits: ReadLimits | None = None
+    file: Path | RowFile, schema: LabelSchema, *, columns: ColumnMap | None = None, limits: ReadLimits | None = None
 ) -> Iterator[tuple[int, Example | list[RowProblem]]]:
     """Yield (row number, example or what is wrong with the row).
 
-    Raises SchemaError `unknown_task`, DataError `column_missing` and what `read_batches` raises.
+    Raises SchemaError `unknown_task`, DataError `column_missing` and what `open_file` raises.
     """
     columns = columns or ColumnMap()
-    require_columns(path, columns, schema=schema)
+    opened = open_file(file, limits=limits)
+    require_columns(opened, columns, schema=schema)
     columns = replace(columns, labels={task.name: columns.label_column(task.name) for task in schema.tasks})
-    for batch in read_batches(path, limits=limits):
+    for batch in opened.batches():
         for number, row in enumerate(batch.rows, batch.first_row):
             yield number, _example(row, number, schema=schema, columns=columns)
 
 
-def require_columns(path: Path, columns: ColumnMap, *, schema: LabelSchema | None = None) -> None:
-    """Raise DataError `column_missing` unless the text column and every label column named on purpose are there."""
-    found = column_names(path)
+def require_columns(file: RowFile, columns: ColumnMap, *, schema: LabelSchema | None = None) -> None:
+    """Raise DataError `column_missing` unless the text column and every column named on purpose are there."""
+    path, found = file.path, file.column_names
     shown = ", ".join(found[:30]) or "none"
-    if columns.text not in found:
+    if not file.has_column(columns.text):
         message = f"{path} has no column {columns.text!r}; its columns are: {shown}; name the text's with --text-column"
         raise DataError("column_missing", message)
-    for task, column in columns.labels.items():
-        if schema is not None:
+    if schema is not None:
+        for task in columns.labels:
             schema.task(task)
-        if column not in found:
-            raise DataError("column_missing", f"{path} has no column {column!r} for {task}; its columns are: {shown}")
+    for purpose, column in {**columns.named(), **columns.labels}.items():
+        if not file.has_column(column):
+            message = f"{path} has no column {column!r} for {purpose}; its columns are: {shown}"
+            raise DataError("column_missing", message)
 
 
 def to_feedback(row: Row, columns: ColumnMap) -> Feedback:
@@ -141,13 +150,15 @@ def text_of(cell: Any) -> str:
 
 
 def parse_time(cell: Any) -> datetime | None:
-    """A time with a zone from ISO 8601 or Chinese usual forms; None where there is none or it is not understood."""
+    """A time from ISO 8601 or Chinese usual forms; None where there is none or it is not understood.
+
+    A time without a zone stays without one: what it means is for the routing policy to say.
+    """
     if isinstance(cell, date) and not isinstance(cell, datetime):
         cell = datetime(cell.year, cell.month, cell.day)
     found = cell if isinstance(cell, datetime) else _parsed(cell.strip()) if isinstance(cell, str) else None
-    if found is None:
-        return None
-    return found.replace(tzinfo=CHINA) if found.tzinfo is None else found
+    # In the first and last year a change of zone leads out of the calendar.
+    return found if found is not None and MINYEAR < found.year < MAXYEAR else None
 
 
 def _parsed(text: str) -> datetime | None:

@@ -7,10 +7,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, UsageError
 from pipeline.rows import BAD_ROW, ReadLimits, Row, RowBatch, batches, unreadable
 
-__all__ = ["BAD_ROW", "FORMATS", "ReadLimits", "RowBatch", "column_names", "count_rows", "file_format", "read_batches"]
+__all__ = [
+    "BAD_ROW",
+    "FORMATS",
+    "ReadLimits",
+    "RowBatch",
+    "RowFile",
+    "column_names",
+    "count_rows",
+    "file_format",
+    "open_file",
+    "read_batches",
+]
 
 FORMATS = {
     ".csv": "csv",
@@ -39,24 +50,65 @@ class _Source(Protocol):
     def count(self) -> int | None: ...
 
 
-def read_batches(path: Path, *, limits: ReadLimits | None = None) -> Iterator[RowBatch]:
-    """Yield a file's rows in order. Rows that cannot be read come as `{BAD_ROW: message, …}`.
+class RowFile:
+    """A file whose encoding or parts have been looked at; it can be read as often as needed.
 
-    Raises DataError `file_missing`, `format_unknown`, `unreadable`, `undecodable` or `limit_exceeded`.
+    `column_names`: in order; of jsonl, those that occur in its first batch.
     """
+
+    def __init__(self, path: Path, source: _Source, *, limits: ReadLimits, sheet: str | None = None) -> None:
+        self.path = path
+        self.sheet = sheet
+        self.column_names = source.columns()
+        self._source = source
+        self._limits = limits
+
+    def batches(self) -> Iterator[RowBatch]:
+        """Yield the rows in order. Rows that cannot be read come as `{BAD_ROW: message, …}`.
+
+        Raises DataError `unreadable` or `limit_exceeded`.
+        """
+        try:
+            yield from batches(self._source.rows(), path=self.path, limits=self._limits)
+        except UnicodeDecodeError:
+            # Its encoding was right when the file was opened.
+            raise unreadable(self.path, "it changed while it was read; try again") from None
+
+    def has_column(self, name: str) -> bool:
+        """Whether any row has this column; of jsonl the first batch does not tell."""
+        late = FORMATS.get(self.path.suffix.lower()) == "jsonl"
+        return name in self.column_names or (late and any(name in row for row in self._source.rows()))
+
+    def count(self) -> int | None:
+        """About how many rows there are, for a progress bar; None where that is not cheap."""
+        return self._source.count()
+
+
+def open_file(path: Path | RowFile, *, limits: ReadLimits | None = None, sheet: str | None = None) -> RowFile:
+    """Look at a file once, so that it can be read several times; a file that is open already comes back as it is.
+
+    `sheet`: of a workbook, the sheet to read. Raises DataError `file_missing`, `format_unknown`, `unreadable`,
+    `undecodable`, `limit_exceeded`, `several_sheets`, `sheet_missing`; UsageError `no_sheets`.
+    """
+    if isinstance(path, RowFile):
+        return path
     limits = limits or ReadLimits()
-    source = _open(path, limits)
-    yield from batches(source.rows(), path=path, limits=limits)
+    return RowFile(path, _open(path, limits, sheet), limits=limits, sheet=sheet)
+
+
+def read_batches(path: Path | RowFile, *, limits: ReadLimits | None = None) -> Iterator[RowBatch]:
+    """Yield a file's rows in order, see `RowFile.batches`. Raises as `open_file`."""
+    yield from open_file(path, limits=limits).batches()
 
 
 def column_names(path: Path, *, limits: ReadLimits | None = None) -> list[str]:
-    """Names of a file's columns in order; of jsonl, those that occur in its first batch. Raises as `read_batches`."""
-    return _open(path, limits or ReadLimits()).columns()
+    """Names of a file's columns in order; of jsonl, those that occur in its first batch. Raises as `open_file`."""
+    return open_file(path, limits=limits).column_names
 
 
 def count_rows(path: Path) -> int | None:
-    """About how many rows a file has, for a progress bar; None where that is not cheap. Raises as `read_batches`."""
-    return _open(path, ReadLimits()).count()
+    """About how many rows a file has, for a progress bar; None where that is not cheap. Raises as `open_file`."""
+    return open_file(path).count()
 
 
 def file_format(path: Path) -> str:
@@ -69,7 +121,9 @@ def file_format(path: Path) -> str:
         raise DataError("format_unknown", message) from None
 
 
-def _open(path: Path, limits: ReadLimits) -> _Source:
+def _open(path: Path, limits: ReadLimits, sheet: str | None) -> _Source:
+    if sheet is not None and path.suffix.lower() != ".xlsx":
+        raise UsageError("no_sheets", f"--sheet is for xlsx files; {path} has no sheets")
     if path.is_dir():
         from pipeline.dataset_rows import DatasetSource, is_dataset
 
@@ -94,7 +148,7 @@ def _open(path: Path, limits: ReadLimits) -> _Source:
         return ParquetSource(path, limits)
     from pipeline.xlsx_rows import XlsxSource
 
-    return XlsxSource(path, limits)
+    return XlsxSource(path, limits, sheet=sheet)
 
 
 def _refuse_disguise(path: Path, kind: str) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from pipeline.feedback import Example, Gold
@@ -45,7 +46,9 @@ def stats(examples: Sequence[Example], schema: LabelSchema) -> Stats:
         for task, gold in example.labels.items():
             labels[task].update(label_names(gold))
             labelled[task] += 1
-    times = sorted(example.feedback.created_at for example in examples if example.feedback.created_at)
+    times = [example.feedback.created_at for example in examples if example.feedback.created_at]
+    # Times with and without a zone do not compare; a day's difference does not matter here.
+    times.sort(key=lambda time: time if time.tzinfo else time.replace(tzinfo=UTC))
     return Stats(
         rows=len(examples),
         labels={task.name: _ordered(labels[task.name], task.keys) for task in schema.tasks},

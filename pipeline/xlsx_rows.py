@@ -1,12 +1,14 @@
-"""Rows of the first sheet of an xlsx workbook, streamed, after a look at what its parts unpack to."""
+"""Rows of one sheet of an xlsx workbook, streamed, after a look at what its parts unpack to."""
 
 import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import DataError
 from pipeline.rows import ReadLimits, Row, bad_row, limit_exceeded, unreadable
 
 _EXCEL_ROWS = 1_048_576
@@ -19,25 +21,35 @@ _DOCTYPE = re.compile(rb"<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 
 
 class XlsxSource:
-    """The first sheet of a workbook; its first row names the columns. Formulas give their last computed value."""
+    """One sheet of a workbook; its first row names the columns. Formulas give their last computed value.
 
-    def __init__(self, path: Path, limits: ReadLimits) -> None:
+    Without `sheet` the first one is read, and DataError `several_sheets` raised when another one holds rows too.
+    """
+
+    def __init__(self, path: Path, limits: ReadLimits, *, sheet: str | None = None) -> None:
         self._path = path
         self._limits = limits
+        self._name = sheet
         _inspect(path, limits)
+        # Each look at the workbook unpacks its strings, so everything but the rows is found out in one.
+        with self._book() as book:
+            if sheet is None:
+                self._refuse_other_rows(book)
+            chosen = self._chosen(book)
+            # What the sheet claims; it may be absent or wrong.
+            self._count = max(0, chosen.max_row - 1) if chosen.max_row else None
+            self._names = self._header(chosen)
 
     def columns(self) -> list[str]:
-        with self._sheet() as sheet:
-            return self._header(sheet)
+        return self._names
 
     def count(self) -> int | None:
-        with self._sheet() as sheet:
-            # What the sheet claims; it may be absent or wrong.
-            return max(0, sheet.max_row - 1) if sheet.max_row else None
+        return self._count
 
     def rows(self) -> Iterator[Row]:
-        with self._sheet() as sheet:
-            names = self._header(sheet)
+        with self._book() as book:
+            sheet = self._chosen(book)
+            names = self._names
             sheet.reset_dimensions()
             width = len(names)
             # One column more than the header has, so that a stray cell is seen; never the 16,384 a row may claim.
@@ -67,7 +79,7 @@ class XlsxSource:
         return names
 
     @contextmanager
-    def _sheet(self) -> Iterator[Any]:
+    def _book(self) -> Iterator[Any]:
         import openpyxl
 
         try:
@@ -79,9 +91,39 @@ class XlsxSource:
             if not book.worksheets:
                 raise unreadable(self._path, "it has no worksheet")
             with _damage_told(self._path):
-                yield book.worksheets[0]
+                yield book
         finally:
             book.close()
+
+    def _chosen(self, book: Any) -> Any:
+        if self._name is None:
+            return book.worksheets[0]
+        found = next((sheet for sheet in book.worksheets if sheet.title == self._name), None)
+        if found is None:
+            names = _listed([sheet.title for sheet in book.worksheets])
+            raise DataError("sheet_missing", f"{self._path} has no sheet {self._name[:40]!r}; its sheets are: {names}")
+        return found
+
+    def _refuse_other_rows(self, book: Any) -> None:
+        others = [sheet.title for sheet in book.worksheets[1:] if self._holds_rows(sheet)]
+        if others:
+            first = book.worksheets[0].title
+            message = (
+                f"{self._path} has rows beyond its first sheet {first!r}, in {_listed(others)}; "
+                "name the sheet to read with --sheet, or save it as a file of its own"
+            )
+            raise DataError("several_sheets", message)
+
+    def _holds_rows(self, sheet: Any) -> bool:
+        """Whether two rows hold something; a lone one is a title or a note."""
+        sheet.reset_dimensions()
+        cells = sheet.iter_rows(max_row=_EXCEL_ROWS, max_col=self._limits.max_columns, values_only=True)
+        filled = (row for row in cells if any(cell is not None and cell != "" for cell in row))
+        return len(list(islice(filled, 2))) > 1
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names[:20]) + (", …" if len(names) > 20 else "")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from models.batch import ScoreOptions, ScoreSummary, score_file
@@ -18,7 +19,7 @@ from models.bundle import ModelBundle
 from models.predictor import BundlePredictor
 from pipeline.columns import ColumnMap
 from pipeline.errors import DataError, UsageError
-from pipeline.readers import read_batches
+from pipeline.readers import open_file, read_batches
 from pipeline.routing import load_policy
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +119,98 @@ def test_clashing_columns_stop_with_their_names(tmp_path: Path, score: Callable[
     score(source, tmp_path / "out2.jsonl", overwrite=True)
     (row,) = read(tmp_path / "out2.jsonl")
     assert (row["mood"], row["error"]) == ("bad", None)
+
+
+LATE: list[dict[str, Any]] = [{"text": "很慢"}] * 1500
+
+
+@pytest.mark.parametrize("extension", ["jsonl", "csv", "parquet"])
+def test_a_column_that_a_late_row_brings_is_kept(
+    tmp_path: Path, score: Callable[..., ScoreSummary], extension: str
+) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [*LATE, {"text": "很好", "order": "A7"}])
+    score(source, tmp_path / f"out.{extension}")
+    rows = read(tmp_path / f"out.{extension}")
+    assert (rows[-1]["order"], rows[-1]["mood"]) == ("A7", "fine")
+    assert not rows[0].get("order")
+
+
+def test_rows_of_jsonl_do_not_gain_the_columns_of_others(tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": "很好", "a": None}, {"text": "很慢", "b": 1}])
+    score(source, tmp_path / "out.jsonl")
+    first, second = read(tmp_path / "out.jsonl")
+    assert ("a" in first, "b" in first, "a" in second) == (True, False, False)
+
+
+@pytest.mark.parametrize("extension", ["jsonl", "csv"])
+def test_a_late_clash_stops_and_what_is_scored_is_used_again(
+    tmp_path: Path, score: Callable[..., ScoreSummary], extension: str
+) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [*LATE, {"text": "很好", "mood": "bad"}])
+    target = tmp_path / f"out.{extension}"
+    with pytest.raises(UsageError) as raised:
+        score(source, target)
+    assert raised.value.message == (
+        f"{source} has columns that scoring writes: mood; give --prefix pred_ to keep both, "
+        "or --overwrite to replace them"
+    )
+    assert not target.exists()
+    assert score(source, target, prefix="pred_").resumed == 1501
+    last = read(target)[-1]
+    assert (last["mood"], last["pred_mood"]) == ("bad", "fine")
+    score(source, tmp_path / "over.jsonl", overwrite=True)
+    assert read(tmp_path / "over.jsonl")[-1]["mood"] == "fine"
+
+
+def test_a_table_does_not_grow_without_end(tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": "很好", f"key{i}": i} for i in range(5000)])
+    with pytest.raises(DataError) as raised:
+        score(source, tmp_path / "out.csv")
+    assert raised.value.message == (
+        f"{source} has over 4,096 columns; name a .jsonl file to write to, which holds any number"
+    )
+
+
+def test_rows_that_parquet_has_no_type_for_are_written(tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": "很好", "metadata": {}}])
+    score(source, tmp_path / "out.parquet")
+    assert read(tmp_path / "out.parquet")[0]["metadata"] == "{}"
+
+
+@pytest.mark.parametrize(
+    ("zone", "due"),
+    [("Asia/Tokyo", "2026-03-01T09:30:00+09:00"), ("-05:00", "2026-03-01T09:30:00-05:00")],
+)
+def test_times_without_a_zone_are_in_the_policys(
+    tmp_path: Path, predictor: BundlePredictor, zone: str, due: str
+) -> None:
+    policy_file = tmp_path / "routing.toml"
+    policy_file.write_text(
+        f'timezone = "{zone}"\n[due]\ntask = "level"\nlabels = {{top = "30 min"}}\n', encoding="utf-8"
+    )
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": "着火", "created_at": "2026-03-01 09:00"}])
+    score_file(source, tmp_path / "out.jsonl", predictor=predictor, policy=load_policy(policy_file))
+    assert read(tmp_path / "out.jsonl")[0]["due_at"] == due
+
+
+def test_another_sheet_is_another_run(tmp_path: Path, predictor: BundlePredictor) -> None:
+    book = openpyxl.Workbook()
+    for name in ("一月", "二月"):
+        sheet = book.create_sheet(name)
+        for text in ("text", "很慢" if name == "一月" else "很好"):
+            sheet.append([text])
+    book.save(tmp_path / "in.xlsx")
+
+    def stop(rows: int) -> None:
+        raise KeyboardInterrupt
+
+    target, policy = tmp_path / "out.jsonl", load_policy()
+    with pytest.raises(KeyboardInterrupt):
+        january = open_file(tmp_path / "in.xlsx", sheet="一月")
+        score_file(january, target, predictor=predictor, policy=policy, progress=stop)
+    february = open_file(tmp_path / "in.xlsx", sheet="二月")
+    assert score_file(february, target, predictor=predictor, policy=policy).resumed == 0
+    assert read(target)[0]["mood"] == "fine"
 
 
 def test_the_text_column_is_never_replaced(tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
@@ -232,7 +325,13 @@ def test_a_killed_process_loses_at_most_a_batch(
         "--json",
     ]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # A shell that starts the tests in the background has them ignore Ctrl-C, and so would this process.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     limit = time.monotonic() + 60
     while len(list(work.glob("*.jsonl"))) < 3:

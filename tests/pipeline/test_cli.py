@@ -2,11 +2,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import data_app
-from pipeline.errors import ConfigError, FeedbackError, UsageError
+from pipeline.errors import ConfigError, DataError, FeedbackError, UsageError
 from pipeline.feedback import Example
 from pipeline.split import to_row
 
@@ -57,6 +58,33 @@ def test_stats_counts_by_another_column(file: Path) -> None:
     found = json.loads(run("stats", file, "--label-column", "sentiment=sentiment", "--json"))
     assert found["labels"]["sentiment"] == {"negative": 11, "neutral": 5, "positive": 8}
     assert "urgency: 24 of 24 rows labelled" in run("stats", file)
+
+
+def test_rows_of_one_order_stay_on_one_side(file: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = [json.dumps({**row, "order": i % 4}, ensure_ascii=False) for i, row in enumerate(rows)]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    run("split", file, "-o", tmp_path / "parts", "--fractions", "0.5,0.25,0.25", "--group-column", "order")
+    sides: dict[str, set[str]] = {}
+    for part in (tmp_path / "parts").glob("*.jsonl"):
+        for line in part.read_text(encoding="utf-8").splitlines():
+            sides.setdefault(json.loads(line)["group"], set()).add(part.name)
+    assert sorted(sides) == ["0", "1", "2", "3"]
+    assert all(len(names) == 1 for names in sides.values())
+
+
+def test_a_sheet_is_chosen(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for name, texts in (("一月", ["很慢", "很好"]), ("二月", ["太贵"])):
+        sheet = book.create_sheet(name)
+        for text in ("text", *texts):
+            sheet.append([text])
+    book.save(tmp_path / "book.xlsx")
+    assert "'一月', '二月'; name the sheet" in refusal(DataError, "stats", tmp_path / "book.xlsx")
+    for verb in ("stats", "check"):
+        found = json.loads(run(verb, tmp_path / "book.xlsx", "--sheet", "二月", "--json"))
+        assert found.get("stats", found)["rows"] == 1
+    run("split", tmp_path / "book.xlsx", "--sheet", "一月", "-o", tmp_path / "parts", "--json")
 
 
 def test_mistakes_of_use_are_told(file: Path, tmp_path: Path) -> None:

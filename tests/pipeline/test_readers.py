@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import DataError
-from pipeline.readers import column_names, count_rows, file_format, read_batches
+from pipeline.errors import DataError, UsageError
+from pipeline.readers import column_names, count_rows, file_format, open_file, read_batches
 from pipeline.writers import Column, open_writer
 
 ROWS: list[dict[str, Any]] = [
@@ -45,6 +45,45 @@ def test_unknown_extension_names_those_known() -> None:
         "comments.doc has no known extension; "
         "expected one of .csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx, found '.doc'"
     )
+
+
+def test_an_open_file_is_read_again_without_another_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline import csv_rows
+
+    looks: list[Path] = []
+    look = csv_rows.inspect_encoding
+    monkeypatch.setattr(csv_rows, "inspect_encoding", lambda path, **more: looks.append(path) or look(path, **more))
+    path = tmp_path / "rows.csv"
+    path.write_text("text\n很慢\n", encoding="utf-8")
+    file = open_file(path)
+    assert open_file(file) is file
+    assert (file.column_names, file.count()) == (["text"], 1)
+    assert [batch.rows for _ in range(2) for batch in file.batches()] == [[{"text": "很慢"}]] * 2
+    assert looks == [path]
+
+
+def test_a_file_that_changes_its_encoding_meanwhile_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text\n很慢\n", encoding="utf-8")
+    file = open_file(path)
+    path.write_bytes("text\n很慢\n".encode("gb18030"))
+    with pytest.raises(DataError) as caught:
+        list(file.batches())
+    assert caught.value.message == f"{path} cannot be read: it changed while it was read; try again"
+
+
+def test_a_late_column_of_jsonl_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "慢"}\n' * 2000 + '{"text": "慢", "late": 1}\n', encoding="utf-8")
+    file = open_file(path)
+    assert file.column_names == ["text"]
+    assert (file.has_column("late"), file.has_column("later")) == (True, False)
+
+
+def test_only_a_workbook_has_sheets(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_file(tmp_path / "rows.csv", sheet="一月")
+    assert caught.value.message == f"--sheet is for xlsx files; {tmp_path / 'rows.csv'} has no sheets"
 
 
 def test_public_sets_are_read_whole(shared_data: Path) -> None:

@@ -27,6 +27,12 @@ def test_unlabelled_rows_and_sources_are_counted(make_example: Callable[..., Exa
     assert found.to_dict()["lengths"]["p50"] == 2
 
 
+def test_times_with_and_without_a_zone_are_counted_together(schema: LabelSchema) -> None:
+    times = [datetime(2024, 5, 2), datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 3, tzinfo=UTC)]
+    found = stats([Example(Feedback("很快", created_at=time), labels={}) for time in times], schema)
+    assert (found.first, found.last) == ("2024-05-01T00:00:00+00:00", "2024-05-03T00:00:00+00:00")
+
+
 def test_labels_have_one_name_each() -> None:
     assert label_names("low") == ["low"]
     assert label_names(("a", "b")) == ["a", "b"]

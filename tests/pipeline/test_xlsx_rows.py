@@ -39,3 +39,42 @@ def test_headers_that_cannot_be_used_are_told(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             written(tmp_path, cells).columns()
         assert caught.value.message == f"{tmp_path / 'book.xlsx'} cannot be read: {reason}"
+
+
+def workbook(folder: Path, sheets: dict[str, list[list[Any]]]) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for name, rows in sheets.items():
+        sheet = book.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    path = folder / "book.xlsx"
+    book.save(path)
+    return path
+
+
+TWO = {"一月": [["text"], ["还行"]], "说明": [["只看一月"]], "二月": [["text"], ["很慢"]]}
+
+
+def test_rows_beyond_the_first_sheet_are_told_not_dropped(tmp_path: Path) -> None:
+    path = workbook(tmp_path, TWO)
+    with pytest.raises(DataError) as caught:
+        XlsxSource(path, ReadLimits())
+    assert (caught.value.code, caught.value.message) == (
+        "several_sheets",
+        f"{path} has rows beyond its first sheet '一月', in '二月'; "
+        "name the sheet to read with --sheet, or save it as a file of its own",
+    )
+
+
+def test_a_named_sheet_is_read_and_a_note_is_no_row(tmp_path: Path) -> None:
+    path = workbook(tmp_path, TWO)
+    assert list(XlsxSource(path, ReadLimits(), sheet="二月").rows()) == [{"text": "很慢"}]
+    with pytest.raises(DataError) as caught:
+        XlsxSource(path, ReadLimits(), sheet="三月")
+    assert (caught.value.code, caught.value.message) == (
+        "sheet_missing",
+        f"{path} has no sheet '三月'; its sheets are: '一月', '说明', '二月'",
+    )
+    path = workbook(tmp_path, {name: rows for name, rows in TWO.items() if name != "二月"})
+    assert list(XlsxSource(path, ReadLimits()).rows()) == [{"text": "还行"}]
