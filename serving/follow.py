@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 from models.loading import ResolvedModel
 from models.resolving import resolve_model
@@ -9,26 +10,60 @@ from pipeline.errors import FeedbackError
 from serving.engine import Engine, load_active
 
 _LOGGER = logging.getLogger("fankui.serving")
+_LONGEST_WAIT = 60.0  # seconds between two tries of a model that did not load
 
 
 async def follow_champion(engine: Engine) -> None:
     """Look every few seconds; load what is new beside the old one and let it answer once it has passed the probe.
 
-    Runs until cancelled. A model that does not load leaves the old one answering and is not tried again.
+    Runs until cancelled, whatever happens. A model that does not load leaves the old one answering: one that is found
+    unfit is not tried again; after any other failure, such as a disk that is away, it is, ever more rarely.
     """
-    failed: ResolvedModel | None = None
-    told = ""
+    follower = _Follower(engine)
     while True:
         await asyncio.sleep(engine.settings.follow_seconds)
+        await follower.look()
+
+
+class _Follower:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._unfit: ResolvedModel | None = None
+        self._troubled: ResolvedModel | None = None
+        self._wait = self._retry_at = 0.0
+        self._told = ""
+
+    async def look(self) -> None:
         chosen: ResolvedModel | None = None
         try:
             chosen = await asyncio.to_thread(resolve_model)
-            if chosen in (engine.active.resolved, failed):
-                continue
-            engine.replace(await asyncio.to_thread(load_active, chosen, threads=engine.settings.threads))
-        except (FeedbackError, OSError) as error:
-            failed = chosen
-            why = f"{error.code}: {error.message}" if isinstance(error, FeedbackError) else str(error)
-            if why != told:
-                told = why
-                _LOGGER.error("model_not_replaced", extra={"fields": {"why": why}})
+            if not self._due(chosen):
+                return
+            settings = self._engine.settings
+            self._engine.replace(await asyncio.to_thread(load_active, chosen, threads=settings.threads))
+        except FeedbackError as error:
+            self._unfit = chosen
+            self._tell(f"{error.code}: {error.message}")
+        except Exception as error:
+            self._postpone(chosen)
+            # Libraries put what they were reading into their messages; the operating system names the file.
+            self._tell(str(error) if isinstance(error, OSError) else type(error).__name__)
+        else:
+            self._unfit = self._troubled = None
+            self._told = ""
+
+    def _due(self, chosen: ResolvedModel) -> bool:
+        if chosen in (self._engine.active.resolved, self._unfit):
+            return False
+        return chosen != self._troubled or time.monotonic() >= self._retry_at
+
+    def _postpone(self, chosen: ResolvedModel | None) -> None:
+        first = self._engine.settings.follow_seconds
+        self._wait = min(2 * self._wait, _LONGEST_WAIT) if chosen == self._troubled else first
+        self._troubled = chosen
+        self._retry_at = time.monotonic() + self._wait
+
+    def _tell(self, why: str) -> None:
+        if why != self._told:
+            self._told = why
+            _LOGGER.error("model_not_replaced", extra={"fields": {"why": why}})

@@ -37,7 +37,7 @@ def make_engine(linear_bundle: Path) -> Any:
         engine.close()
 
 
-def spy(active: ActiveModel, monkeypatch: pytest.MonkeyPatch, before: Callable[[], None]) -> list[int]:
+def spy(active: ActiveModel, monkeypatch: pytest.MonkeyPatch, before: Callable[[], object]) -> list[int]:
     """Numbers of texts of every forward pass from now on; `before` runs first in each."""
     passes: list[int] = []
     original = active.predictor.columns
@@ -259,7 +259,7 @@ def test_one_comment_that_fails_among_others_leaves_the_model_ready(
     make_engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine()
-    original = engine.active.predictor.columns
+    original: Callable[[Sequence[Prepared]], Columns] = engine.active.predictor.columns
     passes: list[int] = []
 
     def columns(prepared: Sequence[Prepared]) -> Columns:

@@ -1,15 +1,21 @@
 """A running server answers with the champion, and with the next one after it was promoted."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 
 from models.bundle import ModelBundle, open_bundle, write_bundle
 from models.champion import Champion, keep_copy, write_champion
+from models.loading import ResolvedModel
+from models.resolving import resolve_model
 from serving.app import create_app
+from serving.engine import ActiveModel, load_active
 from serving.follow import follow_champion
 from serving.settings import ServeSettings
 
@@ -121,6 +127,67 @@ def test_a_pointer_that_cannot_be_read_is_told_once_and_followed_when_it_can(
     whys = [record.fields["why"] for record in caplog.records if record.getMessage() == "model_not_replaced"]  # type: ignore[attr-defined]
     assert len(whys) == 1
     assert whys[0].startswith("champion_unreadable: ")
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "why"), [(OSError(5, "disk away"), "[Errno 5] disk away"), (RuntimeError("13800138000"), "RuntimeError")]
+)
+def test_a_failure_that_passes_is_told_once_and_the_model_tried_again_ever_more_rarely(
+    promote: Callable[[str], Champion],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    why: str,
+) -> None:
+    promote("1")
+    engine = create_app(ServeSettings(follow_seconds=0.02)).state.engine
+    tries: list[float] = []
+
+    def load(resolved: ResolvedModel, **options: Any) -> ActiveModel:
+        tries.append(time.monotonic())
+        if len(tries) < 4:
+            raise error
+        return load_active(resolved, **options)
+
+    monkeypatch.setattr("serving.follow.load_active", load)
+
+    async def story() -> None:
+        following = asyncio.create_task(follow_champion(engine))
+        promote("2")
+        await wait_for(lambda: engine.active.version.startswith("feedback/2@"))
+        following.cancel()
+
+    asyncio.run(story())
+    told = [record for record in caplog.records if record.getMessage() == "model_not_replaced"]
+    assert [record.fields["why"] for record in told] == [why]  # type: ignore[attr-defined]
+    assert all(gap >= least for gap, least in zip(np.diff(tries), (0.02, 0.04, 0.08), strict=True))
+    engine.close()
+
+
+def test_a_pointer_that_cannot_be_looked_up_does_not_end_the_following(
+    home: Path, promote: Callable[[str], Champion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote("1")
+    engine = app_of(home).state.engine
+    looks: list[int] = []
+
+    def resolve() -> ResolvedModel:
+        looks.append(1)
+        if len(looks) < 3:
+            raise ValueError
+        return resolve_model()
+
+    monkeypatch.setattr("serving.follow.resolve_model", resolve)
+
+    async def story() -> None:
+        following = asyncio.create_task(follow_champion(engine))
+        promote("2")
+        await wait_for(lambda: engine.active.version.startswith("feedback/2@"))
+        following.cancel()
+
+    asyncio.run(story())
+    assert len(looks) >= 3
     engine.close()
 
 

@@ -118,7 +118,7 @@ def test_work_of_a_client_that_left_is_dropped_before_its_pass(
     app = make_app()
     engine = app.state.engine
     passes: list[int] = []
-    original = engine.active.predictor.columns
+    original: Callable[[Sequence[Prepared]], Columns] = engine.active.predictor.columns
 
     def columns(prepared: Sequence[Prepared]) -> Columns:
         passes.append(len(prepared))
