@@ -87,6 +87,15 @@ def item(prediction: Prediction, *, decision: Decision | None, id: str = "") -> 
     return body
 
 
+def every_probability(prediction: Prediction) -> dict[str, dict[str, float]]:
+    """Task -> label -> probability; of an aspect task, that the comment mentions the category."""
+    tasks = {name: found.probabilities for name, found in prediction.tasks.items()}
+    return {
+        name: {key: _round(value) for key, value in values.items()}
+        for name, values in {**tasks, **prediction.mentioned}.items()
+    }
+
+
 def error_item(error: FeedbackError, *, id: str = "") -> dict[str, Any]:  # noqa: A002
     """What stands in place of a result for a comment that cannot be scored."""
     return {"id": id, "error": {"code": error.code, "message": error.message}}
@@ -108,10 +117,8 @@ def _numbers(prediction: Prediction, all_probabilities: bool) -> dict[str, Any]:
         found["satisfaction"] = _round(prediction.satisfaction)
     found |= {"truncated": prediction.truncated, "flags": list(prediction.flags)}
     if all_probabilities:
-        for name, task in prediction.tasks.items():
-            found |= {f"{name}_p_{key}": _round(value) for key, value in task.probabilities.items()}
-        for name, mentioned in prediction.mentioned.items():
-            found |= {f"{name}_p_{key}": _round(value) for key, value in mentioned.items()}
+        for name, values in every_probability(prediction).items():
+            found |= {f"{name}_p_{key}": value for key, value in values.items()}
     return found
 
 

@@ -12,6 +12,7 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:
     from models.batch import ScoreOptions, ScoreSummary
     from models.predictor import BundlePredictor
+    from pipeline.readers import RowFile
     from pipeline.routing import RoutingPolicy
 
 
@@ -28,12 +29,17 @@ def score(  # noqa: PLR0917  (typer reads the options off the signature)
     ] = None,
     routing: Annotated[Path | None, typer.Option(help="Routing policy. [default: the shipped one]")] = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the comment.")] = "text",
+    id_column: Annotated[str, typer.Option(help="Column that holds its id.")] = "id",
+    channel_column: Annotated[str, typer.Option(help="Column that holds where it came in.")] = "channel",
     created_at_column: Annotated[str, typer.Option(help="Column that holds its time.")] = "created_at",
+    sheet: Annotated[str | None, typer.Option(help="Sheet of a workbook. [default: its only one with rows]")] = None,
     prefix: Annotated[str, typer.Option(help="Before every output column, such as pred_.")] = "",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace input columns that have an output's name.")
     ] = False,
-    all_probabilities: Annotated[bool, typer.Option("--all-probabilities", help="One column for every label.")] = False,
+    all_probabilities: Annotated[
+        bool, typer.Option("--all-probabilities", help="One column (of comments: --json) for every label.")
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Tell which words speak for each label.")] = False,
     embeddings: Annotated[bool, typer.Option("--embeddings", help="Add the pooled embedding (networks only).")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use. [default: all]")] = None,
@@ -48,13 +54,13 @@ def score(  # noqa: PLR0917  (typer reads the options off the signature)
     Example: `fankui score comments.xlsx -o scored.xlsx --explain`
     """
     from models.batch import ScoreOptions
-    from models.score_arguments import files_or_texts
+    from models.score_arguments import files_or_texts, refuse_file_options
     from pipeline.columns import ColumnMap
     from pipeline.routing import load_policy
 
     files, texts = files_or_texts(args, as_text=as_text)
     options = ScoreOptions(
-        columns=ColumnMap(text=text_column, created_at=created_at_column),
+        columns=ColumnMap(text=text_column, id=id_column, channel=channel_column, created_at=created_at_column),
         prefix=prefix,
         overwrite=overwrite,
         all_probabilities=all_probabilities,
@@ -62,12 +68,16 @@ def score(  # noqa: PLR0917  (typer reads the options off the signature)
         embeddings=embeddings,
     )
     targets = _targets(files, output)
+    if not files:
+        refuse_file_options(options, sheet=sheet, as_json=as_json)
     policy = load_policy(routing)
     predictor = _predictor(model, threads)
+    if routing is not None:  # nobody wrote the shipped one for this model's labels
+        policy.check(predictor.schema)
     if files:
-        _score_files(targets, predictor=predictor, policy=policy, options=options, as_json=as_json)
+        _score_files(targets, sheet=sheet, predictor=predictor, policy=policy, options=options, as_json=as_json)
     else:
-        _score_texts(texts, predictor=predictor, policy=policy, explained=explain, as_json=as_json)
+        _score_texts(texts, predictor=predictor, policy=policy, options=options, as_json=as_json)
 
 
 def _targets(files: list[Path], output: Path | None) -> list[tuple[Path, Path]]:
@@ -103,6 +113,7 @@ def _predictor(model: str | None, threads: int | None) -> "BundlePredictor":
 def _score_files(
     targets: list[tuple[Path, Path]],
     *,
+    sheet: str | None,
     predictor: "BundlePredictor",
     policy: "RoutingPolicy",
     options: "ScoreOptions",
@@ -110,9 +121,12 @@ def _score_files(
 ) -> None:
     from rich.console import Console
 
+    from pipeline.readers import open_file
+
     done: list[dict[str, Any]] = []
     for source, target in targets:
-        summary = _score_file(source, target, predictor=predictor, policy=policy, options=options)
+        opened = open_file(source, sheet=sheet)
+        summary = _score_file(opened, target, predictor=predictor, policy=policy, options=options)
         done.append({"source": str(source), **_summary(summary)})
         if not as_json:
             Console(stderr=True).print(_line(source, summary), highlight=False, soft_wrap=True)
@@ -121,18 +135,17 @@ def _score_files(
 
 
 def _score_file(
-    source: Path, target: Path, *, predictor: "BundlePredictor", policy: "RoutingPolicy", options: "ScoreOptions"
+    source: "RowFile", target: Path, *, predictor: "BundlePredictor", policy: "RoutingPolicy", options: "ScoreOptions"
 ) -> "ScoreSummary":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from models.batch import score_file
-    from pipeline.readers import count_rows
 
     look = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*look, console=console, transient=True, disable=not console.is_terminal) as bar:
-        line = bar.add_task(source.name, total=count_rows(source))
+        line = bar.add_task(source.path.name, total=source.count())
         try:
             return score_file(
                 source,
@@ -148,11 +161,16 @@ def _score_file(
 
 
 def _score_texts(
-    texts: list[object], *, predictor: "BundlePredictor", policy: "RoutingPolicy", explained: bool, as_json: bool
+    texts: list[object],
+    *,
+    predictor: "BundlePredictor",
+    policy: "RoutingPolicy",
+    options: "ScoreOptions",
+    as_json: bool,
 ) -> None:
     from rich.console import Console
 
-    from models.answer import error_item, item
+    from models.answer import error_item, every_probability, item
     from models.evidence import explain
     from models.score_display import evidence_item, show_answer, show_error
     from pipeline.errors import FeedbackError
@@ -171,9 +189,13 @@ def _score_texts(
                 show_error(console, i, answer)
             continue
         decision = policy.decide(answer, Feedback(text=str(text)), thresholds=thresholds, now=now)
-        evidence = explain(predictor, str(text)) if explained else []
+        evidence = explain(predictor, str(text)) if options.explain else []
         body = item(answer, decision=decision, id=str(i))
-        results.append(body | {"evidence": [evidence_item(one) for one in evidence]} if explained else body)
+        if options.explain:
+            body["evidence"] = [evidence_item(one) for one in evidence]
+        if options.all_probabilities:
+            body["probabilities"] = every_probability(answer)
+        results.append(body)
         if not as_json:
             show_answer(console, predictor.schema, str(text), answer, decision=decision, evidence=evidence)
     if as_json:

@@ -61,18 +61,25 @@ def test_a_file_named_twice_is_scored_once(folder: Path) -> None:
     [
         ("none.csv", "there is no file none.csv"),
         ("none.XLSX", "there is no file none.XLSX"),
-        ("价格/质量", "there is no file 价格/质量"),
+        ("none-20240501.csv", "there is no file none-20240501.csv"),
+        ("parts/none.csv", "there is no file parts/none.csv"),
         ("*.parquet", "no file fits the pattern *.parquet"),
-        ("太棒了***", "no file fits the pattern 太棒了***"),
+        # What may be a comment stays out of the message.
+        ("价格/质量", "ARG 2 (5 characters, with /) is taken for a file and there is none"),
+        ("太棒了***", "ARG 2 (6 characters, with *) is taken for a file and there is none"),
+        ("身份证见附件.xlsx", "ARG 2 (11 characters, with .xlsx) is taken for a file and there is none"),
+        ("11010519491231002X/1.csv", "ARG 2 (24 characters, with /) is taken for a file and there is none"),
+        ("call 13800138000.csv", "ARG 2 (20 characters, with .csv) is taken for a file and there is none"),
+        ("good and/or bad", "ARG 2 (15 characters, with /) is taken for a file and there is none"),
     ],
 )
 def test_what_looks_like_a_file_but_is_none(folder: Path, arg: str, what: str) -> None:
     with pytest.raises(UsageError) as raised:
-        files_or_texts([arg], as_text=False)
+        files_or_texts(["a.csv", arg], as_text=False)
     assert raised.value.message == f"{what}; to score it as a comment give --text"
 
 
-@pytest.mark.parametrize("arg", ["a.csv", "价格/质量", "*", "sub"])
+@pytest.mark.parametrize("arg", ["a.csv", "价格/质量", "*", "sub", "-", ""])
 def test_text_makes_everything_a_comment(folder: Path, arg: str) -> None:
     assert files_or_texts([arg], as_text=True) == ([], [arg])
 
