@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from pipeline.errors import BundleError
-from pipeline.routing import Thresholds
+from pipeline.routing import UNFITTED, Thresholds
 from pipeline.schema import Kind, LabelSchema, Task
 
 
@@ -17,8 +17,8 @@ class TaskCalibration:
     """One task's. From `auto` upwards a label may be acted on unseen, from `suggest` upwards it is worth proposing."""
 
     temperature: float = 1.0  # logits are divided by it
-    auto: float = 0.9
-    suggest: float = 0.6
+    auto: float = UNFITTED.auto  # never
+    suggest: float = UNFITTED.suggest
     cuts: tuple[float, ...] = ()  # ordinal: the level is the number of j with P(y > j) >= cuts[j]; empty means 0.5 each
     mentioned: float = 0.5  # aspect and multi: the least probability of being mentioned that counts as mentioned
 

@@ -3,9 +3,10 @@
 Zones: `auto` may be acted on unseen, `suggest` is worth proposing to a person, `review` needs a person's reading.
 """
 
+import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
@@ -15,11 +16,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pipeline.errors import ConfigError
 from pipeline.feedback import Decision, Feedback, Prediction
 from pipeline.resources import shipped
-from pipeline.schema import minutes
+from pipeline.schema import Kind, LabelSchema, minutes
 
 _OFFSET = re.compile(r"([+-])([01]\d):([0-5]\d)")
 
 ZONES = ("auto", "suggest", "review")
+
+NEVER = 1.01
+"""A threshold that no probability reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,10 @@ class Thresholds:
 
     auto: float
     suggest: float
+
+
+UNFITTED = Thresholds(auto=NEVER, suggest=0.6)
+"""Of a task for which nobody measured what its probabilities are worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,22 @@ class RoutingPolicy:
         zone, zone_reasons = self._zone(prediction, {**thresholds, **self.thresholds})
         return Decision(queue, due_at, zone, (*queue_reason, *due_reason, *zone_reasons))
 
+    def check(self, schema: LabelSchema) -> None:
+        """Raise ConfigError `routing_invalid` where a name is none of the schema's; it tells the nearest one.
+
+        The tasks of queue and due time may be missing in the schema as a whole: then nothing is routed by them.
+        """
+        for table, task, labels in (("queue", self.queue_task, self.queues), ("due", self.due_task, self.due)):
+            if task in schema:
+                _check_task(schema, task, f"[{table}]")
+                _check_labels(schema, task, labels, f"[{table}.labels]")
+        for task in self.thresholds:
+            if task in schema:
+                _check_task(schema, task, f"[zones.{task}]")
+            elif task not in (self.queue_task, self.due_task):
+                names = [known.name for known in schema.tasks]
+                raise _invalid(f"[zones.{task}]: the model has no such task{_nearest(task, names)}")
+
     def _queue(self, prediction: Prediction) -> tuple[str, tuple[str, ...]]:
         label = _label(prediction, self.queue_task)
         if label is not None and label in self.queues:
@@ -71,15 +95,19 @@ class RoutingPolicy:
     def _zone(self, prediction: Prediction, thresholds: Mapping[str, Thresholds]) -> tuple[str, tuple[str, ...]]:
         if "out_of_scope" in prediction.flags:
             return "review", ("out_of_scope",)
-        routed = [name for name in (self.queue_task, self.due_task) if name in prediction.tasks]
+        named = dict.fromkeys((self.queue_task, self.due_task, *self.thresholds))
+        routed = [name for name in named if name in prediction.tasks]
+        if not routed:
+            return "review", ("no_routed_task",)
         worst, reasons = 0, []
-        for name in routed or list(prediction.tasks):
-            limits = thresholds.get(name, Thresholds(auto=1.0, suggest=0.0))
+        for name in routed:
+            limits = thresholds.get(name, UNFITTED)
             probability = prediction.tasks[name].probability
-            if probability < limits.suggest:
+            # Asked this way round, so that NaN goes to a person.
+            if not probability >= limits.suggest:
                 worst = 2
                 reasons.append(f"below_suggest:{name}")
-            elif probability < limits.auto:
+            elif not probability >= limits.auto:
                 worst = max(worst, 1)
                 reasons.append(f"below_auto:{name}")
         return ZONES[worst], tuple(reasons)
@@ -95,7 +123,10 @@ def load_policy(path: Path | None = None) -> RoutingPolicy:
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError("routing_missing", f"routing file {path} does not exist; give --routing FILE.toml") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ConfigError("routing_unreadable", f"routing file {path} cannot be read: {why}") from None
+    except (ValueError, RecursionError) as error:
         raise ConfigError("routing_unreadable", f"routing file {path} is not valid: {error}") from None
     return policy_from_dict(data)
 
@@ -116,6 +147,27 @@ def policy_from_dict(data: Mapping[str, Any]) -> RoutingPolicy:
         due={label: _time(value, f"[due.labels] {label}") for label, value in _table(due, "labels").items()},
         thresholds={task: _thresholds(body, f"[zones.{task}]") for task, body in zones.items()},
     )
+
+
+def _check_task(schema: LabelSchema, task: str, where: str) -> None:
+    if schema.task(task).kind is Kind.ASPECT:
+        raise _invalid(f"{where}: task {task!r} is an aspect task, which has no label of its own; name another task")
+
+
+def _check_labels(schema: LabelSchema, task: str, labels: Iterable[str], where: str) -> None:
+    known = schema.task(task)
+    for label in labels:
+        if label not in known.keys:
+            # A 中文 name is known to the schema, but predictions hold keys.
+            meant = [found.key for found in known.labels if found.zh == label]
+            nearest = f"; did you mean {meant[0]!r}?" if meant else _nearest(label, known.keys)
+            raise _invalid(f"{where} {label}: task {task!r} has no label with this key{nearest}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    return f"; did you mean {found[0]!r}?" if found else f"; it has: {', '.join(names[:12])}"
 
 
 def _label(prediction: Prediction, task: str) -> str | None:

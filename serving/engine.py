@@ -45,9 +45,14 @@ class ActiveModel:
         return self.predictor.model_version
 
 
-def load_active(resolved: ResolvedModel, *, threads: int | None) -> ActiveModel:
-    """Open, check and try a model. Raises BundleError, `model_failed` where it cannot answer the probe."""
+def load_active(resolved: ResolvedModel, *, threads: int | None, policy: RoutingPolicy | None = None) -> ActiveModel:
+    """Open, check and try a model; `policy` has to fit its labels.
+
+    Raises BundleError, `model_failed` where it cannot answer the probe; ConfigError where the policy does not fit.
+    """
     bundle = open_model(resolved)
+    if policy is not None:
+        policy.check(bundle.schema)
     predictor = read_predictor(bundle, registered=resolved.version, threads=threads)
     if any(isinstance(answer, FeedbackError) for answer in predictor.predict_each([PROBE])):
         raise BundleError("model_failed", f"the model at {resolved.path} cannot score a plain comment; choose another")
@@ -155,5 +160,11 @@ class Engine:
 
 def start_engine(settings: ServeSettings) -> Engine:
     """Choose and load the model and the routing policy. Raises BundleError, ConfigError."""
-    active = load_active(resolve_model(settings.model), threads=settings.threads)
-    return Engine(active, policy=load_policy(settings.routing), settings=settings, metrics=Metrics())
+    policy = load_policy(settings.routing)
+    active = load_active(resolve_model(settings.model), threads=settings.threads, policy=written(policy, settings))
+    return Engine(active, policy=policy, settings=settings, metrics=Metrics())
+
+
+def written(policy: RoutingPolicy, settings: ServeSettings) -> RoutingPolicy | None:
+    """The policy where somebody wrote it for the model's labels, which the shipped one is not."""
+    return policy if settings.routing is not None else None

@@ -7,7 +7,7 @@ import time
 from models.loading import ResolvedModel
 from models.resolving import resolve_model
 from pipeline.errors import FeedbackError
-from serving.engine import Engine, load_active
+from serving.engine import Engine, load_active, written
 
 _LOGGER = logging.getLogger("fankui.serving")
 _LONGEST_WAIT = 60.0  # seconds between two tries of a model that did not load
@@ -40,7 +40,8 @@ class _Follower:
             if not self._due(chosen):
                 return
             settings = self._engine.settings
-            self._engine.replace(await asyncio.to_thread(load_active, chosen, threads=settings.threads))
+            policy = written(self._engine.policy, settings)
+            self._engine.replace(await asyncio.to_thread(load_active, chosen, threads=settings.threads, policy=policy))
         except FeedbackError as error:
             self._unfit = chosen
             self._tell(f"{error.code}: {error.message}")

@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import TaskCalibration
+from pipeline.routing import NEVER
 from pipeline.schema import Kind, Task
 from training.columns import Decided, Floats, Labels, labeled
-
-NEVER = 1.01
-"""A threshold that no probability reaches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ def test_a_task_without_calibration_is_left_as_it_is(tiny_schema: LabelSchema) -
     assert Calibration().task("anything") == TaskCalibration()
 
 
+def test_what_was_never_fitted_is_never_decided_unseen(tiny_schema: LabelSchema) -> None:
+    for calibration in (Calibration.identity(tiny_schema), Calibration.from_dict({"tasks": {}}, tiny_schema)):
+        assert [limits.auto > 1 for limits in calibration.thresholds().values()] == [True] * 4
+
+
 def test_thresholds_for_routing() -> None:
     calibration = Calibration({"mood": TaskCalibration(auto=0.9, suggest=0.7)})
     assert calibration.thresholds() == {"mood": Thresholds(auto=0.9, suggest=0.7)}

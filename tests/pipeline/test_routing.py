@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.feedback import Feedback, Prediction, TaskPrediction
 from pipeline.routing import RoutingPolicy, Thresholds, load_policy, policy_from_dict
-from pipeline.schema import LabelSchema
+from pipeline.schema import LabelSchema, schema_from_dict
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 CHINA = timezone(timedelta(hours=8))
@@ -81,9 +81,80 @@ def test_a_comment_from_the_future_wins_no_time(policy: RoutingPolicy) -> None:
 
 
 def test_a_schema_without_category_and_urgency(policy: RoutingPolicy) -> None:
-    decision = policy.decide(predicted(intent=("a", 0.7)), Feedback("x"), thresholds={}, now=NOW)
-    assert (decision.queue, decision.due_at, decision.zone) == ("general", None, "suggest")
-    assert decision.reasons == ("default_queue", "below_auto:intent")
+    limits = {"intent": Thresholds(auto=0.1, suggest=0.1)}
+    decision = policy.decide(predicted(intent=("a", 1.0)), Feedback("x"), thresholds=limits, now=NOW)
+    assert (decision.queue, decision.due_at, decision.zone) == ("general", None, "review")
+    assert decision.reasons == ("default_queue", "no_routed_task")
+
+
+def test_a_comment_with_aspects_alone_is_reviewed(policy: RoutingPolicy) -> None:
+    decision = policy.decide(predicted(), Feedback("x"), thresholds={}, now=NOW)
+    assert (decision.zone, decision.reasons) == ("review", ("default_queue", "no_routed_task"))
+
+
+def test_a_task_with_thresholds_in_the_policy_counts_for_the_zone() -> None:
+    policy = policy_from_dict({"zones": {"mood": {"auto": 0.9, "suggest": 0.5}}})
+    decision = policy.decide(predicted(mood=("bad", 0.95)), Feedback("x"), thresholds={}, now=NOW)
+    assert decision.zone == "auto"
+    both = predicted(mood=("bad", 0.6), category=("billing", 1.0))
+    assert policy.decide(both, Feedback("x"), thresholds=LIMITS, now=NOW).zone == "suggest"
+
+
+@pytest.mark.parametrize(("probability", "zone"), [(1.0, "suggest"), (0.5, "review"), (float("nan"), "review")])
+def test_without_fitted_thresholds_nothing_is_decided_unseen(
+    policy: RoutingPolicy, probability: float, zone: str
+) -> None:
+    prediction = predicted(category=("billing", probability))
+    assert policy.decide(prediction, Feedback("x"), thresholds={}, now=NOW).zone == zone
+
+
+def test_the_shipped_policy_fits_the_shipped_schema(policy: RoutingPolicy, schema: LabelSchema) -> None:
+    policy.check(schema)
+
+
+def test_a_policy_for_tasks_that_the_schema_lacks_fits() -> None:
+    zones = {"category": {"auto": 0.9, "suggest": 0.5}}
+    policy = policy_from_dict(
+        {"queue": {"labels": {"anything": "x"}}, "due": {"labels": {"soon": "1 h"}}, "zones": zones}
+    )
+    policy.check(schema_from_dict({"tasks": {"intent": {"kind": "single", "labels": ["a", "b"]}}}))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            {"queue": {"labels": {"logistic": "x"}}},
+            "[queue.labels] logistic: task 'category' has no label with this key; did you mean 'logistics'?",
+        ),
+        (
+            {"queue": {"labels": {"物流配送": "x"}}},
+            "[queue.labels] 物流配送: task 'category' has no label with this key; did you mean 'logistics'?",
+        ),
+        (
+            {"due": {"labels": {"zzz": "1 h"}}},
+            "[due.labels] zzz: task 'urgency' has no label with this key; it has: low, medium, high, critical",
+        ),
+        (
+            {"zones": {"categroy": {"auto": 0.9, "suggest": 0.5}}},
+            "[zones.categroy]: the model has no such task; did you mean 'category'?",
+        ),
+        (
+            {"zones": {"aspects": {"auto": 0.9, "suggest": 0.5}}},
+            "[zones.aspects]: task 'aspects' is an aspect task, which has no label of its own; name another task",
+        ),
+        (
+            {"queue": {"task": "aspects"}},
+            "[queue]: task 'aspects' is an aspect task, which has no label of its own; name another task",
+        ),
+    ],
+)
+def test_names_that_the_schema_does_not_know_are_refused(
+    schema: LabelSchema, data: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        policy_from_dict(data).check(schema)
+    assert (raised.value.code, raised.value.message) == ("routing_invalid", f"routing: {message}")
 
 
 def test_a_label_without_a_queue_goes_to_the_default(policy: RoutingPolicy) -> None:
@@ -148,6 +219,9 @@ def test_a_file_that_is_not_there_or_no_toml(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as raised:
         load_policy(tmp_path / "no.toml")
     assert raised.value.message == f"routing file {tmp_path / 'no.toml'} does not exist; give --routing FILE.toml"
+    with pytest.raises(ConfigError) as folder:
+        load_policy(tmp_path)
+    assert folder.value.message == f"routing file {tmp_path} cannot be read: Is a directory"
     (tmp_path / "bad.toml").write_text("[queue", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"bad\.toml is not valid: "):
         load_policy(tmp_path / "bad.toml")

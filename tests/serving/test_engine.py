@@ -13,7 +13,7 @@ import pytest
 from models.bundle import ModelBundle, open_bundle
 from models.loading import ResolvedModel, read_predictor
 from models.predictor import BundlePredictor, Columns
-from pipeline.errors import BundleError
+from pipeline.errors import BundleError, ConfigError
 from pipeline.feedback import Feedback
 from pipeline.prepare import Prepared
 from serving.engine import ActiveModel, Engine, load_active, start_engine
@@ -72,6 +72,13 @@ def test_what_is_loaded_is_what_the_manifest_says(make_engine: Any, linear_bundl
         bundle.digest,
     )
     assert active.resolved.origin == "option"
+
+
+def test_a_policy_that_does_not_fit_the_model_is_refused(linear_bundle: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "routing.toml"
+    policy.write_text('[queue.labels]\nlogistic = "x"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"did you mean 'logistics'\?$"):
+        start_engine(ServeSettings(model=str(linear_bundle), routing=policy))
 
 
 def test_the_manifest_is_read_once(linear_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

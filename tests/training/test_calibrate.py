@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from models.calibration import Calibration
 from models.heads import probabilities
 from pipeline.errors import DataError
+from pipeline.routing import NEVER
 from pipeline.schema import LabelSchema, Task, schema_from_dict
 from training.calibrate import fit_calibration, fit_temperature
 from training.columns import decide
-from training.coverage import NEVER, coverage
+from training.coverage import coverage
 from training.metrics import measure
 
 ROWS = 3000

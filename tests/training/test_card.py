@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from models.calibration import Calibration, TaskCalibration
+from pipeline.routing import NEVER
 from training.card import model_card
-from training.coverage import NEVER
 from training.evaluate import report_on
 
 
