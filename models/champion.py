@@ -102,6 +102,11 @@ def keep_copy(home: Path, bundle: ModelBundle, *, name: str, version: str) -> Ch
     return Champion(name, version, place, bundle.digest)
 
 
+def kept(home: Path) -> list[Path]:
+    """Places of all copies under the home, models/NAME/VERSION; not opened, so that a bad one spoils no other."""
+    return sorted(path.relative_to(home) for path in (home / "models").glob("*/*") if _PLAIN.fullmatch(path.name))
+
+
 def _pointer(home: Path) -> dict[str, Any] | None:
     path = home / POINTER
     try:

@@ -25,21 +25,35 @@ class KnownModel:
         return {"model": self.model, "kind": self.kind, "roles": list(self.roles), "digest": self.digest}
 
 
-def rollback(as_json: _Json = False) -> None:
-    """Make the previous champion the champion again.
+def rollback(
+    *,
+    to: Annotated[
+        str, typer.Option(metavar="NAME/VERSION", help="Version to go back to; repeating it changes nothing more.")
+    ] = "previous",
+    as_json: _Json = False,
+) -> None:
+    """Make the previous champion, or any version that is kept here, the champion again.
 
-    A second rollback returns to where it was. Servers that follow the champion pointer change within seconds.
+    It needs no registry: aliases that cannot follow are a warning. A second rollback to the previous champion returns
+    to where it was. Servers that follow the champion pointer change within seconds.
 
-    Example: `fankui rollback`
+    Example: `fankui rollback --to fankui/3`
     """
     from models.champion import fankui_home
+    from models.promotion import align_registry
     from models.promotion import rollback as roll_back
 
-    champion = roll_back(home=fankui_home())
+    home = fankui_home()
+    champion = roll_back(home=home, to=to)
+    version = f"{champion.name}/{champion.version}"
+    # Told before the registry is asked, which may take long not to answer.
     if as_json:
-        typer.echo(json.dumps({"champion": f"{champion.name}/{champion.version}", "digest": champion.digest}))
+        typer.echo(json.dumps({"champion": version, "digest": champion.digest}))
     else:
-        typer.echo(f"champion is now {champion.name}/{champion.version}")
+        typer.echo(f"champion is now {version}")
+    warning = align_registry(home, repair=f"fankui rollback --to {version}")
+    if warning:
+        typer.echo(f"fankui: {warning}", err=True)
 
 
 @models_app.command("list")

@@ -71,9 +71,14 @@ def quiet_client() -> mlflow.MlflowClient:
         client.search_experiments(max_results=1)
     except (MlflowException, OSError) as error:
         reason = type(error).__name__
-        message = f"MLflow at {_without_password(tracking_uri())} does not answer ({reason}); check MLFLOW_TRACKING_URI"
+        message = f"MLflow at {without_password(tracking_uri())} does not answer ({reason}); check MLFLOW_TRACKING_URI"
         raise ConfigError("registry_unreachable", message) from error
     return client
+
+
+def without_password(uri: str) -> str:
+    """An address as it may be shown."""
+    return re.sub(r"//[^/@]*@", "//…@", uri)
 
 
 def artifact_root(uri: str) -> str | None:
@@ -88,12 +93,13 @@ def artifact_root(uri: str) -> str | None:
 def register(bundle: ModelBundle, *, run_id: str, name: str, tags: Mapping[str, str]) -> RegisteredVersion:
     """Store the bundle with its run as a pyfunc model and make it the next version and the challenger.
 
-    Registering the same bundle again returns the version that is there.
+    Registering the same bundle again returns the version that is there; killed before it became the challenger, it
+    becomes so then.
     """
     client = quiet_client()
     for known in versions(name):
         if known.digest == bundle.digest:
-            return known
+            return _challenging(client, known)
     model_uri, model_id = log_pyfunc(bundle, run_id=run_id, uri=tracking_uri())
     try:
         client.create_registered_model(name)
@@ -103,8 +109,7 @@ def register(bundle: ModelBundle, *, run_id: str, name: str, tags: Mapping[str, 
     created = client.create_model_version(
         name, source=model_uri, run_id=run_id, model_id=model_id, tags={**tags, "bundle.digest": bundle.digest}
     )
-    client.set_registered_model_alias(name, "challenger", created.version)
-    return find(f"models:/{name}/{created.version}")
+    return _challenging(client, find(f"models:/{name}/{created.version}"))
 
 
 def versions(name: str | None = None) -> list[RegisteredVersion]:
@@ -159,8 +164,18 @@ def download(uri: str, *, home: Path) -> tuple[RegisteredVersion, Champion]:
 
 
 def align_aliases(champion: Champion | None, before: Champion | None) -> None:
-    """Let the aliases champion and previous name these versions; a challenger that became champion is none any more."""
-    client = quiet_client()
+    """Let the aliases champion and previous name these versions; a challenger that became champion is none any more.
+
+    May be repeated. Raises ConfigError `registry_unreachable`, or `aliases_refused` where the registry says no.
+    """
+    try:
+        _align(quiet_client(), champion, before)
+    except MlflowException as error:
+        message = f"MLflow at {without_password(tracking_uri())} refuses ({error.error_code})"
+        raise ConfigError("aliases_refused", message) from error
+
+
+def _align(client: mlflow.MlflowClient, champion: Champion | None, before: Champion | None) -> None:
     wanted = {"champion": champion, "previous": before}
     for name in {one.name for one in wanted.values() if one is not None and one.number is not None}:
         present = _aliases(client, name)
@@ -173,6 +188,14 @@ def align_aliases(champion: Champion | None, before: Champion | None) -> None:
         challenger = present.get("challenger")
         if challenger is not None and champion is not None and (champion.name, champion.number) == (name, challenger):
             client.delete_registered_model_alias(name, "challenger")
+
+
+def _challenging(client: mlflow.MlflowClient, version: RegisteredVersion) -> RegisteredVersion:
+    """The version as challenger, unless it is that, champion or previous already."""
+    if version.aliases:
+        return version
+    client.set_registered_model_alias(version.name, "challenger", str(version.version))
+    return find(version.uri)
 
 
 def _aliases(client: mlflow.MlflowClient, name: str) -> dict[str, int]:
@@ -194,7 +217,3 @@ def _same(bundle: ModelBundle, version: RegisteredVersion) -> None:
     if bundle.digest != version.digest:
         message = f"{bundle.path} is not the model that was registered as {version.uri}; delete it and try again"
         raise BundleError("registry_altered", message)
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", uri)

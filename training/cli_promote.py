@@ -33,6 +33,7 @@ def promote(
     Example: `fankui promote models:/fankui@challenger --on data/samples/test.jsonl`
     """
     from models.champion import fankui_home
+    from models.promotion import align_registry
     from pipeline.columns import column_map, read_examples
     from training.gate import load_gate
     from training.promote import promote as move
@@ -52,12 +53,15 @@ def promote(
             "gate": verdict.to_dict() if verdict else None,
         }
         typer.echo(json.dumps(document, ensure_ascii=False))
-        return
-    if verdict is not None:
-        from training.report_tables import print_verdict
+    else:
+        if verdict is not None:
+            from training.report_tables import print_verdict
 
-        print_verdict(verdict)
-    typer.echo(f"champion is now {champion.name}/{champion.version}")
+            print_verdict(verdict)
+        typer.echo(f"champion is now {champion.name}/{champion.version}")
+    warning = align_registry(home, repair=f"fankui rollback --to {champion.name}/{champion.version}")
+    if warning:
+        typer.echo(f"fankui: {warning}", err=True)
 
 
 def _schema_of(model: str, home: Path) -> "LabelSchema":

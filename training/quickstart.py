@@ -56,7 +56,7 @@ def hold(progress: "Progress") -> Contest:
     """Train both, measure them on the same test rows, promote the better one if it passes the gate."""
     from models.champion import fankui_home
     from models.loading import load_predictor
-    from models.promotion import promote
+    from models.promotion import align_registry, promote
     from pipeline.columns import read_examples
     from pipeline.resources import shipped
     from pipeline.schema import load_schema
@@ -85,6 +85,9 @@ def hold(progress: "Progress") -> Contest:
     if verdict.passed:
         champion = promote(f"models:/{better.version}", home=fankui_home())
         progress.say(f"champion here is now {champion.name}/{champion.version}")
+        warning = align_registry(fankui_home(), repair=f"fankui rollback --to {champion.name}/{champion.version}")
+        if warning:
+            progress.say(warning)
     return Contest(linear, network, comparison, better, verdict)
 
 

@@ -15,7 +15,7 @@ import pytest
 from models.bundle import open_bundle
 from models.champion import read_champion
 from models.loading import load_predictor
-from models.promotion import promote
+from models.promotion import align_registry, promote
 
 pytest.importorskip("mlflow")
 
@@ -72,6 +72,7 @@ def test_tracked_registered_promoted_and_fetched_over_http(server: str, linear_b
     assert done.version is not None
     assert [version.model_version for version in registry.versions()] == ["small/1"]
     champion = promote("models:/small@challenger", home=tmp_path / "home")
+    assert align_registry(tmp_path / "home", repair="again") is None
     assert read_champion(tmp_path / "home") == champion
     copy = load_predictor(champion.folder(tmp_path / "home"))
     text = "快递三天没到，客服也不回"

@@ -3,13 +3,18 @@
 import hashlib
 import json
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from models.bundle import ModelBundle
-from models.champion import read_champion
-from models.promotion import promote
+from models.champion import keep_copy, previous, read_champion, write_champion
+from models.promotion import align_registry, promote, rollback
+from pipeline.errors import ConfigError, FeedbackError, UsageError
+
+NOT_KEPT = "no copy of {} is kept in {{home}}; kept are: tiny/{{kept}} (fankui promote fetches others)"
 
 
 @pytest.fixture
@@ -41,3 +46,48 @@ def test_a_folder_whose_digest_looks_like_a_number_is_no_registered_version(
     assert champion.path == Path("models", champion.name, f"sha-{champion.digest[:12]}")
     assert read_champion(home) == champion
     assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_rollback_to_a_version_may_be_repeated_and_to_the_previous_one_toggles(
+    home: Path, write_tiny: Callable[..., ModelBundle]
+) -> None:
+    one, two = (promote(str(write_tiny(name, name=name).path), home=home) for name in ("one", "two"))
+    for _ in range(2):
+        assert rollback(home=home, to=f"one/{one.version}") == one
+        assert read_champion(home) == one
+        assert previous(home) == two
+    spoilt = home / "models" / "spoilt" / "1"
+    spoilt.mkdir(parents=True)  # an empty copy of something else is in nobody's way
+    assert rollback(home=home, to=f"one/{one.version}") == one
+    assert rollback(home=home) == two
+    assert rollback(home=home) == one
+
+
+@pytest.mark.parametrize(
+    ("to", "error", "message"),
+    [
+        ("tiny/9", ConfigError, NOT_KEPT.format("tiny/9")),
+        ("../../x", ConfigError, NOT_KEPT.format("../../x")),
+        ("tiny", UsageError, "--to is NAME/VERSION of a model that was champion here; found 'tiny'"),
+    ],
+)
+def test_rollback_to_what_is_not_kept_moves_nothing(
+    home: Path, tiny_bundle: ModelBundle, to: str, error: type[FeedbackError], message: str
+) -> None:
+    champion = promote(str(tiny_bundle.path), home=home)
+    with pytest.raises(error) as caught:
+        rollback(home=home, to=to)
+    assert caught.value.message == message.format(home=home, kept=champion.version)
+    assert read_champion(home) == champion
+
+
+def test_without_mlflow_the_aliases_are_a_warning(
+    home: Path, tiny_bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_champion(home, keep_copy(home, tiny_bundle, name="tiny", version="3"))
+    monkeypatch.delitem(sys.modules, "models.registry", raising=False)
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    assert align_registry(home, repair="fankui rollback --to tiny/3") == (
+        "the champion here is tiny/3, but the registry's aliases do not say so: mlflow is not installed; "
+        "`fankui rollback --to tiny/3` aligns them, `fankui models list` shows them"
+    )

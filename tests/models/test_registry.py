@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+import fankui
 from models.bundle import ModelBundle, write_bundle
 from models.calibration import Calibration
-from models.champion import previous, read_champion
+from models.champion import Champion, previous, read_champion
 from models.loading import load_predictor
-from models.promotion import promote, rollback
+from models.promotion import align_registry
+from models.promotion import promote as move
+from models.promotion import rollback as move_back
 from pipeline.errors import BundleError, ConfigError
 from pipeline.feedback import Example
 from pipeline.schema import LabelSchema
@@ -83,6 +86,19 @@ def published(bundle: ModelBundle, **changes: object) -> Published:
     return publish(bundle, record=record(**changes))
 
 
+def promote(model: str, *, home: Path) -> Champion:
+    """As the command does it."""
+    champion = move(model, home=home)
+    assert align_registry(home, repair="again") is None
+    return champion
+
+
+def rollback(*, home: Path, to: str = "previous") -> Champion:
+    champion = move_back(home=home, to=to)
+    assert align_registry(home, repair="again") is None
+    return champion
+
+
 def test_a_run_holds_what_was_measured_and_no_text(home: Path, fitted_bundle: MakeBundle) -> None:
     bundle = fitted_bundle()
     done = published(bundle)
@@ -105,6 +121,17 @@ def test_a_version_is_registered_once_and_becomes_the_challenger(home: Path, fit
     assert first.version.aliases == ("challenger",)
     assert "secret" not in first.version.tags
     assert [version.model_version for version in registry.versions()] == [f"{bundle.name}/1"]
+
+
+def test_a_version_without_a_role_becomes_the_challenger_but_a_champion_does_not(
+    home: Path, fitted_bundle: MakeBundle
+) -> None:
+    version = published(fitted_bundle()).version
+    assert version is not None
+    registry.quiet_client().delete_registered_model_alias(version.name, "challenger")
+    assert published(fitted_bundle()).version == version
+    promote(version.uri, home=home)
+    assert published(fitted_bundle()).version.aliases == ("champion",)  # type: ignore[union-attr]
 
 
 def test_promote_and_rollback_move_pointer_and_aliases(home: Path, fitted_bundle: MakeBundle) -> None:
@@ -135,6 +162,41 @@ def test_promote_and_rollback_move_pointer_and_aliases(home: Path, fitted_bundle
     kept = previous(home)
     assert kept is not None
     assert kept.version == "2"
+
+
+def test_a_pointer_that_moved_stays_when_the_registry_cannot_be_asked(
+    home: Path, fitted_bundle: MakeBundle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (1, 2):
+        promote(published(fitted_bundle(seed=seed)).version.uri, home=home)  # type: ignore[union-attr]
+    real = registry.tracking_uri()
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/nowhere/x.db")
+        assert fankui.run(["rollback", "--json"]) == 0
+        captured = capsys.readouterr()
+        assert json.loads(captured.out)["champion"] == "tiny/1"
+        assert captured.err.splitlines()[-1] == (
+            "fankui: the champion here is tiny/1, but the registry's aliases do not say so: MLflow at "
+            "sqlite:////proc/nowhere/x.db does not answer (FileNotFoundError); check MLFLOW_TRACKING_URI; "
+            "`fankui rollback --to tiny/1` aligns them, `fankui models list` shows them"
+        )
+        assert fankui.run(["rollback", "--to", "tiny/1"]) == 0
+        # As many times as one likes: it never goes back to the bad one.
+        assert read_champion(home).version == "1"  # type: ignore[union-attr]
+    assert registry.tracking_uri() == real
+    assert [version.aliases for version in registry.versions("tiny")] == [("champion",), ("previous",)]
+    capsys.readouterr()
+    assert fankui.run(["rollback", "--to", "tiny/1"]) == 0
+    assert capsys.readouterr().err == ""
+    assert [version.aliases for version in registry.versions("tiny")] == [("previous",), ("champion",)]
+
+
+def test_a_version_that_the_registry_lost_is_a_warning(home: Path, fitted_bundle: MakeBundle) -> None:
+    move(published(fitted_bundle()).version.uri, home=home)  # type: ignore[union-attr]
+    registry.quiet_client().delete_model_version("tiny", "1")
+    warning = align_registry(home, repair="again")
+    assert warning is not None
+    assert "refuses (RESOURCE_DOES_NOT_EXIST); `again` aligns them" in warning
 
 
 def test_a_folder_can_be_champion_without_any_registry(home: Path, fitted_bundle: MakeBundle, tmp_path: Path) -> None:
@@ -224,8 +286,9 @@ def cut(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args, **kwargs)
 {target} = cut
-from models.promotion import promote
+from models.promotion import align_registry, promote
 promote(sys.argv[1], home=Path(sys.argv[2]))
+align_registry(Path(sys.argv[2]), repair="again")
 """
 
 
@@ -262,7 +325,16 @@ def test_a_killed_promote_leaves_the_old_or_the_new_champion(
 
 
 @pytest.mark.slow
-def test_a_killed_publish_leaves_no_half_version(home: Path, fitted_bundle: MakeBundle, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("call", "left"),
+    [
+        ("create_model_version", []),
+        ("set_registered_model_alias", [()]),  # a version, but nobody's challenger
+    ],
+)
+def test_a_killed_publish_leaves_no_half_version(
+    home: Path, fitted_bundle: MakeBundle, call: str, left: list[tuple[str, ...]]
+) -> None:
     bundle = fitted_bundle()
     code = f"""
 import os, signal
@@ -273,7 +345,7 @@ from training.publish import publish
 from training.run_record import RunRecord
 def cut(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
-mlflow.MlflowClient.create_model_version = cut
+mlflow.MlflowClient.{call} = cut
 record = RunRecord("trial", "one", {{}}, {{}}, {{}})
 publish(open_bundle(Path({str(bundle.path)!r})), record=record)
 """
@@ -281,8 +353,9 @@ publish(open_bundle(Path({str(bundle.path)!r})), record=record)
         [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == -signal.SIGKILL, run.stderr[-2000:]
-    assert registry.versions() == []
+    assert [version.aliases for version in registry.versions()] == left
     done = published(bundle)
     assert done.version is not None
     assert done.version.version == 1
+    assert done.version.aliases == ("challenger",)
     assert promote(done.version.uri, home=home).version == "1"
