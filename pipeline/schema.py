@@ -23,8 +23,15 @@ POLARITIES = {-1: "negative", 0: "neutral", 1: "positive"}
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _LABEL_KEY = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-_DURATION = re.compile(r"(\d+)\s*(min|h|d)")
+_DURATION = re.compile(r"(\d{1,7})\s*(min|h|d)")
 _MINUTES = {"min": 1, "h": 60, "d": 1440}
+_LONGEST = 10 * 366 * 1440  # minutes; due times stay within the calendar
+
+RESERVED = frozenset(
+    {"id", "text", "satisfaction", "truncated", "flags", "queue", "due_at", "zone", "error", "model_version"}
+    | {"evidence", "embedding"}
+)
+"""Columns of a scored file that no task may take the name of."""
 
 
 class Kind(StrEnum):
@@ -85,7 +92,7 @@ class Task:
 
     def _unknown(self, text: str) -> str:
         nearest = self.nearest(text)
-        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        hint = f"; did you mean {nearest!r}?" if nearest else "."
         shown = ", ".join(self.keys[:12]) + (", …" if len(self.keys) > 12 else "")
         return f"task {self.name!r} has no label {text[:40]!r}{hint} Its labels are: {shown}"
 
@@ -143,13 +150,18 @@ def load_schema(path: Path | None = None) -> LabelSchema:
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
         raise SchemaError("schema_missing", f"schema file {path} does not exist; give --schema FILE.toml") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise SchemaError("schema_unreadable", f"schema file {path} cannot be read: {why}") from None
+    except (ValueError, RecursionError) as error:
         raise SchemaError("schema_unreadable", f"schema file {path} is not valid: {error}") from None
     return schema_from_dict(data)
 
 
-def schema_from_dict(data: Mapping[str, Any]) -> LabelSchema:
+def schema_from_dict(data: Any) -> LabelSchema:
     """Check and build a schema from its plain form; SchemaError tells the first mistake and its place."""
+    if not isinstance(data, Mapping):
+        raise SchemaError("schema_invalid", f"the schema: expected a table; found {type(data).__name__}")
     _only(data, {"name", "version", "tasks"}, "the schema")
     tasks = data.get("tasks")
     if not isinstance(tasks, Mapping) or not tasks:
@@ -164,6 +176,8 @@ def _task(name: str, body: Any, earlier: Mapping[str, Task]) -> Task:
     where = f"[tasks.{name}]"
     if not _KEY.fullmatch(name):
         raise SchemaError("schema_invalid", f"{where}: a task name is lower-case ASCII letters, digits and _")
+    if name in RESERVED:
+        raise SchemaError("schema_invalid", f"{where}: a scored file has a column {name!r} already; rename the task")
     if not isinstance(body, Mapping):
         raise SchemaError("schema_invalid", f"{where}: expected a table")
     _only(body, {"kind", "zh", "definition", "labels", "labels_from"}, where)
@@ -178,14 +192,16 @@ def _task(name: str, body: Any, earlier: Mapping[str, Task]) -> Task:
         raise SchemaError(
             "schema_invalid", f"{where}: a {kind} task needs at least {least} labels; found {len(labels)}"
         )
-    return Task(name, kind, str(body.get("zh", name)), labels, str(body.get("definition", "")))
+    zh = _text(body, "zh", default=name, where=where)
+    return Task(name, kind, zh, labels, _text(body, "definition", default="", where=where))
 
 
 def _labels(body: Mapping[str, Any], where: str, earlier: Mapping[str, Task]) -> tuple[Label, ...]:
     if "labels_from" in body:
-        if body["labels_from"] not in earlier:
-            raise SchemaError("schema_invalid", f"{where}: labels_from names no task above it: {body['labels_from']!r}")
-        return earlier[body["labels_from"]].labels
+        source = body["labels_from"]
+        if not isinstance(source, str) or source not in earlier:
+            raise SchemaError("schema_invalid", f"{where}: labels_from names no task above it: {source!r}")
+        return earlier[source].labels
     entries = body.get("labels", [])
     if not isinstance(entries, list):
         raise SchemaError("schema_invalid", f"{where}: labels is a list of keys or of tables with a key")
@@ -206,26 +222,25 @@ def _label(entry: Any, where: str) -> Label:
     key = str(entry.get("key", ""))
     if not _LABEL_KEY.fullmatch(key):
         raise SchemaError("schema_invalid", f"{where}: key is lower-case ASCII (letters, digits, _ . -); found {key!r}")
-    satisfaction = entry.get("satisfaction")
-    if satisfaction is not None and not 0 <= satisfaction <= 1:
-        raise SchemaError("schema_invalid", f"{where}: satisfaction is between 0 and 1; found {satisfaction}")
     return Label(
         key=key,
-        zh=str(entry.get("zh", key)),
-        definition=str(entry.get("definition", "")),
-        examples=tuple(entry.get("examples", ())),
+        zh=_text(entry, "zh", default=key, where=where),
+        definition=_text(entry, "definition", default="", where=where),
+        examples=_examples(entry.get("examples", []), where),
         respond_within=_minutes(entry.get("respond_within"), where),
-        alert=bool(entry.get("alert", False)),
-        satisfaction=satisfaction,
+        alert=_flag(entry.get("alert", False), where),
+        satisfaction=_satisfaction(entry.get("satisfaction"), where),
     )
 
 
 def minutes(value: Any) -> int | None:
-    """Minutes of a time such as '30 min', '4 h', '1 d' or a plain number of minutes; None for anything else."""
-    if isinstance(value, int):
-        return value
-    match = _DURATION.fullmatch(str(value).strip())
-    return int(match[1]) * _MINUTES[match[2]] if match else None
+    """Minutes of a time such as '30 min', '4 h', '1 d' or a plain number of minutes, up to ten years; else None."""
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value.strip())
+        value = int(match[1]) * _MINUTES[match[2]] if match else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 < value <= _LONGEST else None
 
 
 def _minutes(value: Any, where: str) -> int | None:
@@ -234,6 +249,34 @@ def _minutes(value: Any, where: str) -> int | None:
         wanted = "respond_within is like '30 min', '4 h' or '1 d'"
         raise SchemaError("schema_invalid", f"{where}: {wanted}; found {value!r}")
     return found
+
+
+def _text(body: Mapping[str, Any], key: str, *, default: str, where: str) -> str:
+    found = body.get(key, default)
+    if not isinstance(found, str):
+        raise SchemaError("schema_invalid", f"{where}: {key} is text; found {found!r}")
+    return found
+
+
+def _examples(value: Any, where: str) -> tuple[str, ...]:
+    # A lone text would fall apart into its characters.
+    if not isinstance(value, list | tuple) or not all(isinstance(example, str) for example in value):
+        raise SchemaError("schema_invalid", f"{where}: examples is a list of texts; found {value!r}")
+    return tuple(value)
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise SchemaError("schema_invalid", f"{where}: alert is true or false; found {value!r}")
+    return value
+
+
+def _satisfaction(value: Any, where: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise SchemaError("schema_invalid", f"{where}: satisfaction is between 0 and 1; found {value!r}")
+    return value
 
 
 def _only(body: Mapping[str, Any], allowed: set[str], where: str) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from models.answer import column_kinds
+from models.batch import EMBEDDING, EVIDENCE
 from pipeline.errors import SchemaError
-from pipeline.schema import Kind, load_schema, schema_from_dict
+from pipeline.schema import RESERVED, Kind, load_schema, schema_from_dict
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -100,6 +102,63 @@ def test_digest_follows_keys_and_order_not_wording(tmp_path: Path) -> None:
             '[tasks.t]\nkind="single"\nlabels=[{key="a",satisfaction=3},"b"]',
             "[tasks.t] label 1: satisfaction is between 0 and 1; found 3",
         ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",satisfaction="high"},"b"]',
+            "[tasks.t] label 1: satisfaction is between 0 and 1; found 'high'",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",satisfaction=true},"b"]',
+            "[tasks.t] label 1: satisfaction is between 0 and 1; found True",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",satisfaction=nan},"b"]',
+            "[tasks.t] label 1: satisfaction is between 0 and 1; found nan",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",examples=5},"b"]',
+            "[tasks.t] label 1: examples is a list of texts; found 5",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",examples="很好"},"b"]',
+            "[tasks.t] label 1: examples is a list of texts; found '很好'",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",examples=["好",1]},"b"]',
+            "[tasks.t] label 1: examples is a list of texts; found ['好', 1]",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",alert="false"},"b"]',
+            "[tasks.t] label 1: alert is true or false; found 'false'",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",zh=["a"]},"b"]',
+            "[tasks.t] label 1: zh is text; found ['a']",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",definition=5},"b"]',
+            "[tasks.t] label 1: definition is text; found 5",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",respond_within=-30},"b"]',
+            "[tasks.t] label 1: respond_within is like '30 min', '4 h' or '1 d'; found -30",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",respond_within="0 h"},"b"]',
+            "[tasks.t] label 1: respond_within is like '30 min', '4 h' or '1 d'; found '0 h'",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",respond_within=true},"b"]',
+            "[tasks.t] label 1: respond_within is like '30 min', '4 h' or '1 d'; found True",
+        ),
+        (
+            '[tasks.t]\nkind="single"\nlabels=[{key="a",respond_within="9999999 d"},"b"]',
+            "[tasks.t] label 1: respond_within is like '30 min', '4 h' or '1 d'; found '9999999 d'",
+        ),
+        ('[tasks.t]\nkind="aspect"\nlabels_from=["a"]', "[tasks.t]: labels_from names no task above it: ['a']"),
+        (
+            '[tasks.zone]\nkind="single"\nlabels=["a","b"]',
+            "[tasks.zone]: a scored file has a column 'zone' already; rename the task",
+        ),
     ],
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, message: str) -> None:
@@ -109,10 +168,33 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, message: 
     assert error.value.message == message
 
 
+def test_no_task_takes_the_name_of_an_output_column() -> None:
+    schema = schema_from_dict({"tasks": {"t": {"kind": "single", "labels": [{"key": "a", "satisfaction": 0}, "b"]}}})
+    columns = {name for name, _ in column_kinds(schema, routed=True)} | {"satisfaction", EVIDENCE, EMBEDDING}
+    assert columns - {"t", "t_probability"} | {"id", "text"} == RESERVED
+
+
+def test_a_list_is_no_schema(tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text("[1]", encoding="utf-8")
+    with pytest.raises(SchemaError) as error:
+        load_schema(tmp_path / "schema.json")
+    assert error.value.message == "the schema: expected a table; found list"
+
+
+def test_a_label_unlike_all_others_ends_its_sentence() -> None:
+    with pytest.raises(SchemaError) as error:
+        load_schema().task("sentiment").index("xyz")
+    assert error.value.message == "task 'sentiment' has no label 'xyz'. Its labels are: negative, neutral, positive"
+
+
 def test_missing_and_broken_files(tmp_path: Path) -> None:
     with pytest.raises(SchemaError) as missing:
         load_schema(tmp_path / "none.toml")
     assert missing.value.code == "schema_missing"
+    with pytest.raises(SchemaError) as folder:
+        load_schema(tmp_path)
+    assert folder.value.code == "schema_unreadable"
+    assert folder.value.message == f"schema file {tmp_path} cannot be read: Is a directory"
     with pytest.raises(SchemaError) as broken:
         load_schema(write(tmp_path, "[tasks"))
     assert broken.value.code == "schema_unreadable"
