@@ -52,7 +52,7 @@ def test_a_text_of_one_word(predictor: BundlePredictor) -> None:
 
 def test_a_text_that_says_nothing_known_has_no_evidence(predictor: BundlePredictor) -> None:
     assert explain(predictor, "？") == []
-    assert [one for one in explain(predictor, "天地玄黄") if one.weight < LEAST] == []
+    assert explain(predictor, "天地玄黄") == []
 
 
 def test_a_very_long_text_stays_within_its_clauses(predictor: BundlePredictor) -> None:
