@@ -44,11 +44,11 @@ VERBS = {
     "serve": Verb("serving.cli:serve", "Score over HTTP.", _USE),
 }
 
-# Packages that the base install leaves out -> the extra that brings them.
+# Packages that the base install leaves out -> the extra that brings them. Whoever only uses models needs the registry.
 _EXTRAS = dict.fromkeys(
-    ("torch", "transformers", "accelerate", "datasets", "sklearn", "datasketch", "mlflow", "onnx", "matplotlib"),
+    ("torch", "transformers", "accelerate", "datasets", "sklearn", "datasketch", "onnx", "matplotlib", "pandas"),
     "train",
-)
+) | {"mlflow": "registry"}
 _EXIT_CODES = {UsageError: 2, GateFailed: 3}
 
 
@@ -69,7 +69,9 @@ def run(args: Sequence[str]) -> int:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        _complain(f'this needs {error.name}, which is not installed: pip install "fankui[{extra}]"')
+        if chosen in VERBS and VERBS[chosen].target.startswith("training."):
+            extra = "train"
+        _complain(f'this needs {error.name}, which is not installed: pip install ".[{extra}]" in the checkout')
         return 1
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 1

@@ -135,14 +135,23 @@ def _described(model: str, path: Path, roles: tuple[str, ...]) -> KnownModel:
 
 
 def _registered() -> list[KnownModel]:
-    """Versions in the registry; none where mlflow is not installed, as in a base install that only scores."""
+    """Versions in the registry; none where mlflow is not installed, as in a base install that only scores.
+
+    A registry that does not answer is a warning: what lies here can be listed without it.
+    """
     from importlib.util import find_spec
 
     if find_spec("mlflow") is None:
         return []
     from models.registry import versions
+    from pipeline.errors import ConfigError
 
+    try:
+        found = versions()
+    except ConfigError as error:
+        typer.echo(f"fankui: only what lies here is listed: {error.message}", err=True)
+        return []
     return [
         KnownModel(version.uri, version.tags.get("model.kind", "?"), version.aliases, version.digest)
-        for version in versions()
+        for version in found
     ]

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +20,6 @@ from mlflow.exceptions import MlflowException
 
 from models.bundle import ModelBundle, open_bundle
 from models.champion import Champion, keep_copy
-from models.pyfunc_export import log_pyfunc
 from pipeline.errors import BundleError, ConfigError
 
 ALIASES = ("champion", "challenger", "previous")
@@ -59,7 +59,8 @@ def tracking_uri() -> str:
 def quiet_client() -> mlflow.MlflowClient:
     """A client of the tracking server and registry, without MLflow's telemetry and migration chatter.
 
-    Raises ConfigError `registry_unreachable` when the address cannot be used.
+    Raises ConfigError `registry_unreachable` when the address cannot be used, `extra_missing` for a database without
+    the packages that read it: mlflow-skinny alone speaks to servers only.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -69,9 +70,14 @@ def quiet_client() -> mlflow.MlflowClient:
     try:
         client = mlflow.MlflowClient(tracking_uri())
         client.search_experiments(max_results=1)
-    except (MlflowException, OSError) as error:
-        reason = type(error).__name__
-        message = f"MLflow at {without_password(tracking_uri())} does not answer ({reason}); check MLFLOW_TRACKING_URI"
+    except (MlflowException, OSError, ModuleNotFoundError) as error:
+        uri = without_password(tracking_uri())
+        if not uri.startswith("http") and find_spec("sqlalchemy") is None:
+            fix = 'pip install ".[train]" in the checkout, or set MLFLOW_TRACKING_URI to a server'
+            raise ConfigError(
+                "extra_missing", f"a registry in a database ({uri}) needs more of mlflow: {fix}"
+            ) from None
+        message = f"MLflow at {uri} does not answer ({type(error).__name__}); check MLFLOW_TRACKING_URI"
         raise ConfigError("registry_unreachable", message) from error
     return client
 
@@ -96,6 +102,8 @@ def register(bundle: ModelBundle, *, run_id: str, name: str, tags: Mapping[str, 
     Registering the same bundle again returns the version that is there; killed before it became the challenger, it
     becomes so then.
     """
+    from models.pyfunc_export import log_pyfunc  # needs all of mlflow and pandas; reading a registry does not
+
     client = quiet_client()
     for known in versions(name):
         if known.digest == bundle.digest:

@@ -57,7 +57,9 @@ def _load(path: Path) -> Any:
     try:
         from datasets import load_from_disk
     except ModuleNotFoundError:
-        message = f'{path} is a folder of Hugging Face datasets; reading it needs: pip install "fankui[train]"'
+        message = (
+            f'{path} is a folder of Hugging Face datasets; reading it needs: pip install ".[train]" in the checkout'
+        )
         raise ConfigError("extra_missing", message) from None
     try:
         return load_from_disk(str(path)).with_format(None)

@@ -107,7 +107,7 @@ def _index(threshold: float) -> Any:
     try:
         from datasketch import MinHashLSH
     except ImportError:
-        message = 'near-duplicates need the training extra; install it with: pip install "fankui[train]"'
+        message = 'near-duplicates need the training extra; install it with: pip install ".[train]" in the checkout'
         raise ConfigError("extra_missing", message) from None
     rows = next(rows for least, rows in _BAND_ROWS if threshold >= least)
     return MinHashLSH(num_perm=_PERMUTATIONS, params=(_PERMUTATIONS // rows, rows))

@@ -49,16 +49,27 @@ def test_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fankui.run(["score"]) == 130
 
 
+@pytest.mark.parametrize(
+    ("verb", "module", "extra"),
+    [
+        ("train", "sklearn.svm", "train"),
+        ("train", "mlflow", "train"),
+        ("promote", "mlflow", "train"),
+        ("score", "mlflow", "registry"),
+        ("serve", "mlflow", "registry"),
+        ("rollback", "mlflow.exceptions", "registry"),
+    ],
+)
 def test_missing_extra_names_the_install_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    verb: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def lacking() -> None:
-        raise ModuleNotFoundError("No module named 'sklearn'", name="sklearn.svm")
+        raise ModuleNotFoundError(f"No module named '{module}'", name=module)
 
     monkeypatch.setattr(fankui, "_load", lambda _verb: lacking)
-    assert fankui.run(["train"]) == 1
+    assert fankui.run([verb]) == 1
     assert capsys.readouterr().err == (
-        'fankui: this needs sklearn.svm, which is not installed: pip install "fankui[train]"\n'
+        f'fankui: this needs {module}, which is not installed: pip install ".[{extra}]" in the checkout\n'
     )
 
 

@@ -24,5 +24,5 @@ def publish(bundle: ModelBundle, *, record: RunRecord, as_version: bool = True) 
     run_id = track(record, bundle_digest=bundle.digest)
     if not as_version:
         return Published(run_id, None)
-    tags = {key: value for key, value in record.tags.items() if key in ("gate", "schema.version", "model.kind")}
+    tags = {key: value for key, value in record.tags.items() if key in ("schema.version", "model.kind")}
     return Published(run_id, register(bundle, run_id=run_id, name=bundle.name, tags=tags))

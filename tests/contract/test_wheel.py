@@ -80,7 +80,7 @@ def test_training_says_which_extra_it_needs(environment: Path, tmp_path: Path) -
         command, cwd=tmp_path, env=clean_environment(tmp_path), capture_output=True, text=True, check=False
     )
     assert run.returncode == 1
-    assert 'pip install "fankui[train]"' in run.stderr
+    assert 'pip install ".[train]"' in run.stderr
     assert "Traceback" not in run.stderr
 
 

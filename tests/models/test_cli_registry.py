@@ -1,6 +1,7 @@
 """models/cli_registry.py: what is known here, and which model answers."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,28 @@ def test_rollback_without_a_previous_champion_is_told(home: Path, capsys: pytest
     assert capsys.readouterr().err == (
         f"fankui: there is no previous champion in {home}; promote a model twice first\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("uri", "missing", "told"),
+    [
+        ("sqlite:////proc/nowhere/x.db", "", "MLflow at sqlite:////proc/nowhere/x.db does not answer"),
+        ("sqlite:///mlflow.db", "sqlalchemy", "a registry in a database (sqlite:///mlflow.db) needs more of mlflow"),
+    ],
+)
+def test_list_tells_what_lies_here_when_the_registry_cannot_be_asked(
+    uri: str, missing: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from models import registry
+
+    def lacking(_uri: str) -> None:
+        raise ModuleNotFoundError(f"No module named '{missing}'", name=missing)
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+        monkeypatch.setattr(registry.mlflow, "MlflowClient", lacking)
+    assert fankui.run(["models", "list", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert [model["model"] for model in json.loads(captured.out)] == ["default"]
+    assert captured.err.splitlines()[-1].startswith(f"fankui: only what lies here is listed: {told}")

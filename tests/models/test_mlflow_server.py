@@ -65,6 +65,17 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.3)
 
 
+# What full mlflow, pandas and our training stack bring beyond mlflow-skinny and the base install.
+SKINNY = """
+import sys
+for name in ("pandas", "sqlalchemy", "alembic", "flask", "sklearn", "scipy", "matplotlib", "docker", "graphene",
+             "skops", "huey", "torch", "transformers", "datasets", "models.pyfunc_export"):
+    sys.modules[name] = None
+import fankui
+sys.exit(fankui.run(sys.argv[1:]))
+"""
+
+
 def test_tracked_registered_promoted_and_fetched_over_http(server: str, linear_bundle: Path, tmp_path: Path) -> None:
     bundle = open_bundle(linear_bundle)
     record = RunRecord("trial", "one", {"model": "linear"}, {"dev/urgency/qwk": 0.5}, {"model.kind": "linear"})
@@ -81,3 +92,19 @@ def test_tracked_registered_promoted_and_fetched_over_http(server: str, linear_b
         dict(ours.tasks["urgency"].probabilities)
     )
     assert registry.find("models:/small@champion").version == 1
+    # The extra `registry` is enough to list, show and score with what is registered.
+    for words in (
+        ("models", "list", "--json"),
+        ("models", "show", "models:/small/1", "--json"),
+        ("score", "--json", "--model", "models:/small@champion", text),
+    ):
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", SKINNY, *words],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "FANKUI_HOME": str(tmp_path / "another")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr[-3000:]
+        assert "small/1" in run.stdout

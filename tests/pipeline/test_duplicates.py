@@ -68,5 +68,5 @@ def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         near_duplicate_groups(["好", "差"])
     assert (caught.value.code, caught.value.message) == (
         "extra_missing",
-        'near-duplicates need the training extra; install it with: pip install "fankui[train]"',
+        'near-duplicates need the training extra; install it with: pip install ".[train]" in the checkout',
     )
