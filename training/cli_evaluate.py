@@ -55,7 +55,7 @@ def evaluate(
     predictor, kind = _load(model)
     examples = _read(files, predictor.schema, text_column, label_column)
     scored = score_examples(predictor, examples)
-    reference = score_examples(_load(baseline)[0], examples) if baseline else None
+    reference = score_examples(_load(baseline)[0], examples, labels=predictor.schema) if baseline else None
     report = report_on(scored, reference=reference, split=split, draws=draws)
     if output is not None:
         from training.report_folder import write_report
@@ -98,9 +98,10 @@ def compare(
     from training.scored import score_examples
 
     rules = load_gate(gate_file) if gate or gate_file else None
-    predictors = [_load(name)[0] for name in (reference, candidate)]
-    examples = _read(files, predictors[1].schema, text_column, label_column)
-    before, after = (score_examples(predictor, examples) for predictor in predictors)
+    old, new = (_load(name)[0] for name in (reference, candidate))
+    examples = _read(files, new.schema, text_column, label_column)
+    before = score_examples(old, examples, labels=new.schema)
+    after = score_examples(new, examples)
     comparison = compare_scored(before, after, draws=draws)
     if plot is not None:
         from training.plots import draw_differences, save

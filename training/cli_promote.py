@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.errors import UsageError
+
 if TYPE_CHECKING:
     from pipeline.schema import LabelSchema
 
@@ -27,8 +29,8 @@ def promote(
 ) -> None:
     """Make a model the champion: the one that `score` and `serve` use when none is named.
 
-    With --on, both are measured on the same rows and the gate compares them; without, the gate's bounds are held
-    against the figures that the model kept from its training. Exit code 3: it did not pass, nothing was moved.
+    It is measured on the rows of --on beside the champion, as far as that answers the same tasks, else beside the
+    shipped model, and the gate compares them. Exit code 3: it did not pass, nothing was moved.
 
     Example: `fankui promote models:/fankui@challenger --on data/samples/test.jsonl`
     """
@@ -38,10 +40,17 @@ def promote(
     from training.gate import load_gate
     from training.promote import promote as move
 
+    if not on and not no_gate:
+        raise UsageError(
+            "rows_missing",
+            "say what to measure it on: --on FILE with labelled rows; or --no-gate to promote it unmeasured",
+        )
+    if no_gate and (on or against or gate_file):
+        raise UsageError("no_gate_clash", "--no-gate measures nothing; leave it out, or leave out what is to measure")
     home = fankui_home()
     rules = None if no_gate else load_gate(gate_file)
     examples = []
-    if on and not no_gate:
+    if on:
         schema = _schema_of(model, home)
         columns = column_map(text_column, label_column)
         examples = [example for file in on for example in read_examples(file, schema, columns=columns)]

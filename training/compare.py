@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.schema import Task
 from training.bootstrap import DRAWS, Difference, paired
 from training.metrics import HEADLINE
-from training.scored import Scored
+from training.scored import Scored, common_tasks
 
 LOWER_IS_BETTER = ("mae", "ece", "aurc", "under_rate", "over_rate", "late_minutes")
 
@@ -60,7 +59,8 @@ def compare(reference: Scored, candidate: Scored, *, draws: int = DRAWS, seed: i
     """
     if [example.text for example in reference.examples] != [example.text for example in candidate.examples]:
         raise DataError("rows_differ", "expected both models scored on the same rows; score them on one file")
-    common = [task for task in candidate.tasks if _same(task, reference)]
+    alike = {task.name for task in common_tasks(candidate.schema, reference.schema)} & set(reference.gold)
+    common = [task for task in candidate.tasks if task.name in alike]
     if not common:
         raise DataError(
             "nothing_to_compare",
@@ -86,10 +86,3 @@ def compare(reference: Scored, candidate: Scored, *, draws: int = DRAWS, seed: i
 def lower_is_better(name: str) -> bool:
     """Whether a figure, with or without its task, is an error rather than a score."""
     return name.rsplit("/", 1)[-1] in LOWER_IS_BETTER
-
-
-def _same(task: Task, other: Scored) -> bool:
-    if task.name not in other.schema or task.name not in other.gold:
-        return False
-    known = other.schema.task(task.name)
-    return known.kind is task.kind and known.keys == task.keys

@@ -86,7 +86,7 @@ def evaluate(
 ) -> Report:
     """Score the examples and report; with a baseline also the paired differences to it."""
     scored = score_examples(predictor, examples)
-    reference = score_examples(baseline, examples) if baseline else None
+    reference = score_examples(baseline, examples, labels=predictor.schema) if baseline else None
     return report_on(scored, reference=reference, split=split, draws=draws, seed=seed)
 
 

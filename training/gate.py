@@ -66,14 +66,18 @@ class Verdict:
     model_version: str
     reference: str | None
     checks: tuple[Check, ...]
+    unapplied: tuple[str, ...] = ()  # rules that could not be applied, and why
 
     @property
     def passed(self) -> bool:
-        return all(check.passed for check in self.checks)
+        """Every check passed, and there was one: a model of which nothing is known passes nothing."""
+        return bool(self.checks) and all(check.passed for check in self.checks)
 
     def require(self) -> None:
-        """Raise GateFailed `gate_failed`, naming every check that failed."""
+        """Raise GateFailed `gate_failed` naming every check that failed, or why there was none."""
         failed = [check.message for check in self.checks if not check.passed]
+        if not self.checks:
+            failed = ["no rule could be applied", *self.unapplied]
         if failed:
             raise GateFailed("gate_failed", f"{self.model_version} does not pass the gate: {'; '.join(failed)}")
 
@@ -84,6 +88,7 @@ class Verdict:
             "reference": self.reference,
             "passed": self.passed,
             "checks": [{"figure": c.figure, "passed": c.passed, "message": c.message} for c in self.checks],
+            "unapplied": list(self.unapplied),
         }
 
 
@@ -109,14 +114,28 @@ def check_gate(report: Measured, reference: Measured | None, gate: Gate) -> Verd
     only the bounds count. The split is the last of dev and test that was measured.
     """
     figures = _figures(report)
-    known = _figures(reference) if reference else {}
-    checks = []
+    known = _figures(reference) if reference else None
+    checks: list[Check] = []
+    unapplied = []
     for rule in gate.rules:
-        for name in _named(rule.figure, report.schema, figures):
+        names = _named(rule.figure, report.schema, figures)
+        if not names:
+            unapplied.append(f"{rule.figure}: no such figure was measured")
+        for name in names:
             checks += _bounds(rule, name, figures.get(name))
-            if rule.max_loss is not None and name in known and name in figures:
+            if rule.max_loss is None or known is None:
+                continue
+            if name in known and name in figures:
                 checks.append(_loss(name, figures[name], known[name], rule.max_loss))
-    return Verdict(report.model_version, reference.model_version if reference else None, tuple(checks))
+            else:
+                unapplied.append(f"{name}: not measured on both models with the same labels")
+    if known is None and any(rule.max_loss is not None for rule in gate.rules):
+        unapplied.append(
+            "max_loss: no model answers the same tasks; name one, such as a linear baseline "
+            "(promote --against MODEL, evaluate --baseline MODEL)"
+        )
+    version = reference.model_version if reference else None
+    return Verdict(report.model_version, version, tuple(checks), tuple(unapplied))
 
 
 def _named(pattern: str, schema: LabelSchema, figures: Mapping[str, float]) -> list[str]:

@@ -11,17 +11,17 @@ from models.promotion import promote as move
 from models.resolving import DEFAULT, resolve_model
 from pipeline.errors import BundleError
 from pipeline.feedback import Example
+from pipeline.schema import LabelSchema
 from training.gate import Figures, Gate, Verdict, check_gate
-from training.scored import score_examples
+from training.scored import common_tasks, score_examples
 
 
 def promote(
     model: str, *, home: Path, gate: Gate | None, examples: Sequence[Example] = (), against: str | None = None
 ) -> tuple[Champion, Verdict | None]:
-    """Make `model` the champion if it passes `gate`; without a gate it is moved as it is.
+    """Make `model` the champion if it passes `gate` on `examples`; without a gate it is moved as it is.
 
-    With `examples` both models are measured on them; without, only the bounds of the gate are held against the
-    figures that the bundle kept from its training. Raises GateFailed before anything is moved.
+    Raises GateFailed before anything is moved; DataError `nothing_to_evaluate` for a gate without labelled examples.
     """
     candidate = fetch(model, home=home)
     verdict = None
@@ -36,29 +36,37 @@ def judge(
 ) -> Verdict:
     """What the gate says of a candidate beside `against`, else the champion, else the shipped linear baseline."""
     bundle = open_bundle(candidate.folder(home))
-    if not examples:
-        return check_gate(Figures(_version(candidate), bundle.schema, bundle.json("metrics.json")), None, gate)
-    reference = _reference(bundle, home=home, against=against)
-    mine = _measured(ResolvedModel(bundle.path, _version(candidate), "option"), examples)
-    return check_gate(mine, _measured(reference, examples) if reference else None, gate)
+    mine = _measured(ResolvedModel(bundle.path, _version(candidate), "option"), examples, labels=bundle.schema)
+    reference = _reference(bundle, home=home, examples=examples, against=against)
+    return check_gate(mine, _measured(reference, examples, labels=bundle.schema) if reference else None, gate)
 
 
-def _reference(bundle: ModelBundle, *, home: Path, against: str | None) -> ResolvedModel | None:
-    """None where nothing here answers the same questions: then only the gate's bounds count."""
+def _reference(
+    bundle: ModelBundle, *, home: Path, examples: Sequence[Example], against: str | None
+) -> ResolvedModel | None:
+    """None where nothing here answers one of the same questions: then only the gate's bounds count."""
     if against is not None:
         return resolve_model(against)
     champion = read_champion(home)
     if champion is not None and champion.digest != bundle.digest:
-        return ResolvedModel(champion.folder(home), _version(champion), "champion", champion.digest)
+        present = ResolvedModel(champion.folder(home), _version(champion), "champion", champion.digest)
+        if _answers(present, bundle.schema, examples):
+            return present
     try:
         shipped = resolve_model(DEFAULT)
     except BundleError:
         return None
-    return shipped if open_bundle(shipped.path).schema.digest == bundle.schema.digest else None
+    return shipped if _answers(shipped, bundle.schema, examples) else None
 
 
-def _measured(model: ResolvedModel, examples: Sequence[Example]) -> Figures:
-    scored = score_examples(load_predictor(model), examples)
+def _answers(model: ResolvedModel, labels: LabelSchema, examples: Sequence[Example]) -> bool:
+    """Whether the model has a task with the same labels for which there are labelled rows."""
+    tasks = common_tasks(open_bundle(model.path).schema, labels)
+    return any(task.name in example.labels for example in examples for task in tasks)
+
+
+def _measured(model: ResolvedModel, examples: Sequence[Example], *, labels: LabelSchema) -> Figures:
+    scored = score_examples(load_predictor(model), examples, labels=labels)
     return Figures(scored.model_version, scored.schema, scored.metrics("test"))
 
 

@@ -52,6 +52,8 @@ def print_verdict(verdict: Verdict, *, console: Console | None = None) -> None:
     console = console or Console()
     for check in verdict.checks:
         console.print(f"[green]✓[/] {check.message}" if check.passed else f"[red]✗[/] {check.message}", highlight=False)
+    for reason in verdict.unapplied:
+        console.print(f"– not applied: {reason}", style="dim", highlight=False, markup=False)
     console.print("[green]gate passed[/]" if verdict.passed else "[red]gate failed[/]")
 
 

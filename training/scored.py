@@ -59,14 +59,26 @@ class Scored:
         }
 
 
-def score_examples(predictor: ColumnPredictor, examples: Sequence[Example]) -> Scored:
-    """Score all examples.
+def common_tasks(schema: LabelSchema, other: LabelSchema) -> tuple[Task, ...]:
+    """Tasks of `schema` that `other` has too, of the same kind and with the same labels in the same order."""
+    return tuple(task for task in schema.tasks if task.name in other and _same(task, other.task(task.name)))
 
-    Raises DataError: `nothing_to_evaluate` without a labelled one, `bad_row` for a text that cannot be scored.
+
+def score_examples(
+    predictor: ColumnPredictor, examples: Sequence[Example], *, labels: LabelSchema | None = None
+) -> Scored:
+    """Score all examples; where they were read with the `labels` of another model, only tasks with the same labels.
+
+    Raises DataError: `nothing_to_compare` without such a task, `nothing_to_evaluate` without a labelled example,
+    `bad_row` for a text that cannot be scored.
     """
-    gold = gold_columns(examples, predictor.schema)
+    asked = predictor.schema.tasks if labels is None else common_tasks(predictor.schema, labels)
+    if not asked:
+        message = f"{predictor.model_version} has no task with the labels that these rows were read with; name another"
+        raise DataError("nothing_to_compare", message)
+    gold = gold_columns(examples, LabelSchema(predictor.schema.name, predictor.schema.version, asked))
     if not gold:
-        tasks = ", ".join(task.name for task in predictor.schema.tasks)
+        tasks = ", ".join(task.name for task in asked)
         raise DataError(
             "nothing_to_evaluate", f"expected rows labelled for one of {tasks}; found none in {len(examples)} rows"
         )
@@ -82,6 +94,10 @@ def score_examples(predictor: ColumnPredictor, examples: Sequence[Example]) -> S
         probabilities={name: np.asarray(p, dtype=np.float64) for name, p in columns.probabilities.items()},
         gold=gold,
     )
+
+
+def _same(task: Task, other: Task) -> bool:
+    return task.kind is other.kind and task.keys == other.keys
 
 
 def _bad_row(examples: Sequence[Example]) -> DataError:

@@ -9,7 +9,7 @@ import fankui
 from models.bundle import write_bundle
 from models.calibration import Calibration
 from pipeline.feedback import Example
-from pipeline.schema import LabelSchema
+from pipeline.schema import LabelSchema, schema_from_dict
 from training.baseline import LinearSettings, fit_linear
 
 OPEN_GATE = '[[rules]]\nfigure = "*"\nat_least = -1\n'
@@ -136,6 +136,28 @@ def test_compare_holds_a_worse_candidate_back(
     captured = capsys.readouterr()
     assert "gate failed" in captured.out
     assert "of the reference, a loss of at most 0.01 allowed" in captured.err
+
+
+def test_compare_leaves_out_tasks_whose_labels_differ(
+    learned: str,
+    tmp_path: Path,
+    schema: LabelSchema,
+    examples: list[Example],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tasks = schema.to_dict()["tasks"]
+    tasks["sentiment"]["labels"] = ["negative", "neutral", "positive", "mixed"]
+    other = schema_from_dict({"tasks": {name: tasks[name] for name in ("sentiment", "urgency")}})
+    rows = [Example(row.feedback, {"sentiment": "mixed", "urgency": row.labels["urgency"]}) for row in examples]
+    file = tmp_path / "mixed.jsonl"
+    lines = [{"text": row.feedback.text, **row.labels} for row in rows]
+    file.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8")
+    candidate = bundle(tmp_path / "mixed", rows=rows, schema=other)
+    assert fankui.run(["compare", learned, candidate, str(file), "--draws", "100", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["skipped"] == ["sentiment"]
+    assert document["headlines"] == ["urgency/qwk"]
+    assert fankui.run(["evaluate", str(file), "--model", candidate, "--baseline", learned, "--draws", "100"]) == 0
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "compare"])

@@ -78,9 +78,30 @@ def test_a_bounded_figure_that_was_not_measured_fails(schema: LabelSchema) -> No
 def test_rules_for_tasks_that_the_model_lacks_are_passed_over() -> None:
     intents = schema_from_dict({"tasks": {"intent": {"kind": "single", "labels": ["ask", "buy"]}}})
     measured = Figures("i@1", intents, {"dev/intent/rows": 9, "dev/intent/macro_f1": 0.9, "dev/intent/ece": 0.1})
-    assert [check.figure for check in check_gate(measured, measured, load_gate()).checks] == [
-        "intent/macro_f1",
-        "intent/ece",
+    verdict = check_gate(measured, measured, load_gate())
+    assert [check.figure for check in verdict.checks] == ["intent/macro_f1", "intent/ece"]
+    assert verdict.unapplied[0] == "urgency/recall.alert: no such figure was measured"
+    assert len(verdict.unapplied) == 5
+
+
+def test_a_model_of_which_nothing_is_known_fails(schema: LabelSchema) -> None:
+    verdict = check_gate(Figures("m@1", schema, {}), None, Gate((Rule("*", max_loss=0.01),)))
+    assert not verdict.passed
+    with pytest.raises(GateFailed) as caught:
+        verdict.require()
+    assert caught.value.message == (
+        "m@1 does not pass the gate: no rule could be applied; *: no such figure was measured; max_loss: no model "
+        "answers the same tasks; name one, such as a linear baseline (promote --against MODEL, evaluate --baseline MODEL)"
+    )
+
+
+def test_a_figure_that_the_reference_lacks_is_told(schema: LabelSchema) -> None:
+    reference = Figures("old@1", schema, {"test/urgency/rows": 9.0, "test/urgency/qwk": 0.5})
+    verdict = check_gate(model(schema), reference, Gate((Rule("*", max_loss=0.01),)))
+    assert [check.figure for check in verdict.checks] == ["urgency/qwk"]
+    assert verdict.to_dict()["unapplied"] == [
+        f"{name}: not measured on both models with the same labels"
+        for name in ("sentiment/macro_f1", "category/macro_f1", "aspects/f1")
     ]
 
 

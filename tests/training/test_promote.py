@@ -11,14 +11,14 @@ import fankui
 from models.bundle import ModelBundle, write_bundle
 from models.calibration import Calibration
 from models.champion import read_champion
-from pipeline.errors import GateFailed
+from pipeline.errors import DataError, GateFailed
 from pipeline.feedback import Example
-from pipeline.schema import LabelSchema
+from pipeline.schema import LabelSchema, schema_from_dict
 from training.baseline import LinearSettings, fit_linear
 from training.gate import Gate, Rule
 from training.promote import promote
 
-MakeBundle = Callable[[str, list[Example]], ModelBundle]
+MakeBundle = Callable[..., ModelBundle]
 NO_WORSE = Gate((Rule("sentiment/macro_f1", max_loss=0.0),))
 
 
@@ -31,7 +31,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def fitted(tmp_path: Path, schema: LabelSchema) -> MakeBundle:
-    def make(name: str, rows: list[Example]) -> ModelBundle:
+    def make(name: str, rows: list[Example], schema: LabelSchema = schema) -> ModelBundle:
         model = fit_linear(rows, schema=schema, settings=LinearSettings(ngrams=(1, 2), min_count=1))
         return write_bundle(
             tmp_path / name,
@@ -40,7 +40,7 @@ def fitted(tmp_path: Path, schema: LabelSchema) -> MakeBundle:
             schema=schema,
             calibration=Calibration.identity(schema),
             files=model.files,
-            metrics={"test/sentiment/rows": 9.0, "test/sentiment/macro_f1": 0.2},
+            metrics={},
             card="# card\n",
         )
 
@@ -89,9 +89,65 @@ def test_another_reference_can_be_named(
         promote(str(poor.path), home=home, gate=NO_WORSE, examples=examples, against=str(good.path))
 
 
-def test_without_rows_the_bounds_are_held_against_the_kept_figures(home: Path, good: ModelBundle) -> None:
-    with pytest.raises(GateFailed, match=r"sentiment/macro_f1 0\.200, at least 0\.5 wanted"):
-        promote(str(good.path), home=home, gate=Gate((Rule("sentiment/macro_f1", at_least=0.5),)))
+def test_a_gate_needs_rows(home: Path, good: ModelBundle) -> None:
+    with pytest.raises(DataError) as error:
+        promote(str(good.path), home=home, gate=NO_WORSE)
+    assert error.value.code == "nothing_to_evaluate"
+    assert read_champion(home) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            [],
+            "say what to measure it on: --on FILE with labelled rows; or --no-gate to promote it unmeasured",
+        ),
+        (["--no-gate", "--on", "x.csv"], "--no-gate measures nothing; leave it out, or leave out what is to measure"),
+    ],
+)
+def test_the_command_wants_rows_or_no_gate(
+    home: Path, good: ModelBundle, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fankui.run(["promote", str(good.path), *options]) == 2
+    assert capsys.readouterr().err == f"fankui: {message}\n"
+    assert read_champion(home) is None
+
+
+def test_a_champion_with_other_labels_is_held_against_where_the_labels_are_the_same(
+    home: Path, fitted: MakeBundle, good: ModelBundle, schema: LabelSchema, examples: list[Example]
+) -> None:
+    """The champion's sentiment knows no `mixed`; urgency is the same in both."""
+    promote(str(good.path), home=home, gate=None)
+    tasks = schema.to_dict()["tasks"]
+    tasks["sentiment"]["labels"] = ["negative", "neutral", "positive", "mixed"]
+    other = schema_from_dict({"tasks": {name: tasks[name] for name in ("sentiment", "urgency")}})
+    moods = ["mixed" if i % 4 == 0 else str(row.labels["sentiment"]) for i, row in enumerate(examples)]
+    rows = [
+        Example(row.feedback, {"sentiment": mood, "urgency": row.labels["urgency"]})
+        for row, mood in zip(examples, moods, strict=True)
+    ]
+    _, verdict = promote(
+        str(fitted("other", rows, other).path), home=home, gate=Gate((Rule("*", max_loss=1.0),)), examples=rows
+    )
+    assert verdict is not None
+    assert verdict.reference is not None
+    assert verdict.reference.startswith("good/")
+    assert [check.figure for check in verdict.checks] == ["urgency/qwk"]
+    assert verdict.unapplied == ("sentiment/macro_f1: not measured on both models with the same labels",)
+
+
+def test_without_any_model_for_the_same_tasks_a_reference_is_asked_for(
+    home: Path, fitted: MakeBundle, examples: list[Example]
+) -> None:
+    own = schema_from_dict({"tasks": {"sentiment": {"kind": "single", "labels": ["negative", "other"]}}})
+    rows = [
+        Example(row.feedback, {"sentiment": "negative" if row.labels["sentiment"] == "negative" else "other"})
+        for row in examples
+    ]
+    bundle = fitted("own", rows, own)
+    with pytest.raises(GateFailed, match=r"no rule could be applied; .*promote --against MODEL"):
+        promote(str(bundle.path), home=home, gate=Gate((Rule("*", max_loss=0.01),)), examples=rows)
     assert read_champion(home) is None
 
 

@@ -43,3 +43,6 @@ def test_a_verdict_shows_every_check(make_scored: Any) -> None:
     assert "✗ urgency/qwk" in text
     assert "✓ sentiment/ece" in text
     assert "gate failed" in text
+    reason = "max_loss: no model answers the same tasks; name one, such as a linear baseline"
+    alone = shown(print_verdict, check_gate(report, None, Gate((Rule("*", max_loss=0.1),))))
+    assert f"not applied: {reason}" in alone

@@ -10,7 +10,7 @@ from models.predictor import Columns
 from pipeline.errors import DataError
 from pipeline.feedback import Example
 from pipeline.prepare import prepare
-from pipeline.schema import LabelSchema
+from pipeline.schema import LabelSchema, schema_from_dict
 from training.scored import score_examples
 
 
@@ -65,3 +65,22 @@ def test_a_row_that_cannot_be_read_is_named(schema: LabelSchema, make_example: C
 def test_a_task_without_any_gold_label_is_left_out(schema: LabelSchema, make_example: Callable[..., Example]) -> None:
     scored = score_examples(Cheerful(schema), [make_example("挺好", sentiment="positive")])
     assert [task.name for task in scored.tasks] == ["sentiment"]
+
+
+def test_rows_of_another_schema_are_scored_for_the_common_tasks_only(
+    schema: LabelSchema, make_example: Callable[..., Example]
+) -> None:
+    tasks = {
+        "sentiment": {"kind": "single", "labels": ["good", "mixed", "bad"]},
+        "urgency": schema.to_dict()["tasks"]["urgency"],
+    }
+    other = schema_from_dict({"tasks": tasks})
+    scored = score_examples(Cheerful(schema), [make_example("一般", sentiment="mixed", urgency="low")], labels=other)
+    assert [task.name for task in scored.tasks] == ["urgency"]
+    stranger = schema_from_dict({"tasks": {"sentiment": tasks["sentiment"]}})
+    with pytest.raises(DataError) as caught:
+        score_examples(Cheerful(schema), [make_example("一般", sentiment="mixed")], labels=stranger)
+    assert caught.value.code == "nothing_to_compare"
+    assert caught.value.message == (
+        "cheerful@0 has no task with the labels that these rows were read with; name another"
+    )
