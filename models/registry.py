@@ -84,7 +84,7 @@ def quiet_client() -> mlflow.MlflowClient:
 
 def without_password(uri: str) -> str:
     """An address as it may be shown."""
-    return re.sub(r"//[^/@]*@", "//…@", uri)
+    return re.sub(r"//[^/]*@", "//…@", uri)  # greedy: a password may hold an @
 
 
 def artifact_root(uri: str) -> str | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from training.compare import Comparison
     from training.gate import Verdict
     from training.progress import Progress
@@ -30,6 +32,8 @@ class Contest:
     comparison: "Comparison"  # network against linear
     better: "TrainResult"
     verdict: "Verdict"
+    promoted: bool
+    unpromoted: str | None  # why not, where it passed the gate
 
 
 def quickstart(
@@ -37,7 +41,8 @@ def quickstart(
 ) -> None:
     """Train the linear model and the network on the shipped samples, compare them, promote the better, score comments.
 
-    Everything is written under the working directory: runs/, mlflow.db, mlartifacts/, .fankui/.
+    Written under the working directory: runs/, and mlflow.db, mlartifacts/ and .fankui/ unless MLFLOW_TRACKING_URI and
+    FANKUI_HOME name other places. A champion of another name that is there is not replaced.
 
     Example: `fankui quickstart`
     """
@@ -53,10 +58,9 @@ def quickstart(
 
 
 def hold(progress: "Progress") -> Contest:
-    """Train both, measure them on the same test rows, promote the better one if it passes the gate."""
+    """Train both, measure them on the same test rows, promote the better one if it passes the gate and may be."""
     from models.champion import fankui_home
     from models.loading import load_predictor
-    from models.promotion import align_registry, promote
     from pipeline.columns import read_examples
     from pipeline.resources import shipped
     from pipeline.schema import load_schema
@@ -66,6 +70,7 @@ def hold(progress: "Progress") -> Contest:
     from training.scored import score_examples
     from training.train import train
 
+    taken(fankui_home())  # a pointer that cannot be read is told before minutes of training
     samples = shipped("data", "samples")
     files = {"train": (samples / "train.jsonl",), "dev": samples / "dev.jsonl", "test": samples / "test.jsonl"}
     options = {**files, "name": NAME, "profile": "quick"}
@@ -82,13 +87,34 @@ def hold(progress: "Progress") -> Contest:
     sides = (scored[id(better)], scored[id(other)])
     mine, theirs = (Figures(side.model_version, side.schema, side.metrics("test")) for side in sides)
     verdict = check_gate(mine, theirs, load_gate())
-    if verdict.passed:
-        champion = promote(f"models:/{better.version}", home=fankui_home())
-        progress.say(f"champion here is now {champion.name}/{champion.version}")
-        warning = align_registry(fankui_home(), repair=f"fankui rollback --to {champion.name}/{champion.version}")
-        if warning:
-            progress.say(warning)
-    return Contest(linear, network, comparison, better, verdict)
+    unpromoted = settle(f"models:/{better.version}", home=fankui_home(), progress=progress) if verdict.passed else None
+    return Contest(linear, network, comparison, better, verdict, verdict.passed and unpromoted is None, unpromoted)
+
+
+def taken(home: Path) -> str | None:
+    """Why nothing may be promoted here: somebody's own champion is in use. Raises BundleError for a spoilt pointer."""
+    from models.champion import read_champion
+
+    champion = read_champion(home)
+    if champion is None or champion.name == NAME:
+        return None
+    return f"{home} has a champion already, {champion.name}/{champion.version}, which a quick start does not replace"
+
+
+def settle(model: str, *, home: Path, progress: "Progress") -> str | None:
+    """Promote the model, unless another champion is in use; then say why not."""
+    from models.promotion import align_registry, promote
+
+    why = taken(home)
+    if why is not None:
+        progress.say(f"not promoted: {why}")
+        return why
+    champion = promote(model, home=home)
+    progress.say(f"champion here is now {champion.name}/{champion.version}")
+    warning = align_registry(home, repair=f"fankui rollback --to {champion.name}/{champion.version}")
+    if warning:
+        progress.say(warning)
+    return None
 
 
 def _present(result: "TrainResult | None") -> "TrainResult":
@@ -112,7 +138,9 @@ def _document(contest: Contest) -> dict[str, object]:
     return {
         "linear": contest.linear.bundle.version,
         "network": contest.network.bundle.version,
-        "champion": contest.better.version if contest.verdict.passed else None,
+        "better": contest.better.version,
+        "champion": contest.better.version if contest.promoted else None,
+        "unpromoted": contest.unpromoted,
         "comparison": contest.comparison.to_dict(),
         "gate": contest.verdict.to_dict(),
     }
@@ -122,7 +150,6 @@ def _show(contest: Contest) -> None:
     from rich.console import Console
 
     from models.cli import score
-    from models.registry import tracking_uri
     from training.report_tables import print_comparison, print_verdict
 
     console = Console()
@@ -131,14 +158,27 @@ def _show(contest: Contest) -> None:
     print_verdict(contest.verdict, console=console)
     if contest.verdict.passed:
         console.rule(f"three comments, scored by {contest.better.version}")
-        score(list(COMMENTS), as_text=True)
+        score(list(COMMENTS), as_text=True, model=f"models:/{contest.better.version}")
+    _where_to_look(console, contest)
+
+
+def _where_to_look(console: "Console", contest: Contest) -> None:
+    from models.champion import fankui_home
+    from models.registry import tracking_uri, without_password
+
+    uri = without_password(tracking_uri())
+    model = "" if contest.promoted else f" --model models:/{contest.better.version}"
+    lines = [
+        f"runs and versions   {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}",
+        f"report and plots    {Path(contest.better.folder) / 'report' / 'card.md'}",
+        f"score a comment     fankui score{model} '等了两个小时外卖还没到'",
+        f"serve over HTTP     fankui serve{model}",
+    ]
     console.rule("where to look")
-    report = Path(contest.better.folder) / "report" / "card.md"
-    console.print(f"runs and versions   mlflow ui --backend-store-uri {tracking_uri()}", soft_wrap=True)
-    console.print(f"report and plots    {report}", soft_wrap=True)
-    console.print("score a comment     fankui score '等了两个小时外卖还没到'", soft_wrap=True)
-    console.print("serve over HTTP     fankui serve", soft_wrap=True)
-    console.print(
-        "The champion in ./.fankui learnt from 900 rows only; `--model default` is the better model that ships along.",
-        style="dim",
-    )
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    if contest.unpromoted:
+        console.print(f"Not promoted: {contest.unpromoted}.", style="dim", soft_wrap=True, markup=False)
+    if contest.promoted:
+        told = f"The champion in {fankui_home()} learnt from 900 rows only; `--model default`"
+        console.print(f"{told} is the better model that ships along.", style="dim", soft_wrap=True, markup=False)

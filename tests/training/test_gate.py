@@ -90,8 +90,9 @@ def test_a_model_of_which_nothing_is_known_fails(schema: LabelSchema) -> None:
     with pytest.raises(GateFailed) as caught:
         verdict.require()
     assert caught.value.message == (
-        "m@1 does not pass the gate: no rule could be applied; *: no such figure was measured; max_loss: no model "
-        "answers the same tasks; name one, such as a linear baseline (promote --against MODEL, evaluate --baseline MODEL)"
+        "m@1 does not pass the gate: no rule could be applied; *: no such figure was measured; max_loss: no "
+        "model answers the same tasks; name one, such as "
+        "a linear baseline (promote --against MODEL, evaluate --baseline MODEL)"
     )
 
 
