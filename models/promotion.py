@@ -8,13 +8,17 @@ from pathlib import Path
 
 from models.bundle import open_bundle
 from models.champion import Champion, keep_copy, kept, local_version, previous, read_champion, write_champion
+from models.resolving import DEFAULT
 from pipeline.errors import ConfigError, FeedbackError, UsageError
+from pipeline.resources import shipped
 
 PREVIOUS = "previous"
 
 
 def promote(model: str, *, home: Path) -> Champion:
-    """Make `models:/NAME/VERSION`, `models:/NAME@ALIAS` or a bundle's folder the champion. Raises FeedbackError.
+    """Make `models:/NAME/VERSION`, `models:/NAME@ALIAS`, a bundle's folder or `default` the champion.
+
+    Raises FeedbackError.
 
     `align_registry` is the step after it.
     """
@@ -64,12 +68,15 @@ def align_registry(home: Path, *, repair: str) -> str | None:
 
 
 def fetch(model: str, *, home: Path) -> Champion:
-    """A verified copy of a registered version or of a local bundle under `home`, as the champion that it would be."""
+    """A verified copy under `home` of a registered version, of a bundle's folder or of the shipped model (`default`).
+
+    Returned as the champion that it would be.
+    """
     if model.startswith("models:/"):
         from models.registry import download
 
         return download(model, home=home)[1]
-    bundle = open_bundle(Path(model))
+    bundle = open_bundle(shipped("models", DEFAULT) if model == DEFAULT else Path(model))
     return keep_copy(home, bundle, name=bundle.name, version=local_version(bundle))
 
 

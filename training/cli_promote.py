@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def promote(
-    model: Annotated[str, typer.Argument(help="Bundle folder, models:/NAME/VERSION or models:/NAME@ALIAS.")],
+    model: Annotated[str, typer.Argument(help="Bundle folder, 'default', models:/NAME/VERSION or models:/NAME@ALIAS.")],
     *,
     on: Annotated[
         list[Path] | None, typer.Option(help="Labelled file to measure it on beside the champion; may be repeated.")

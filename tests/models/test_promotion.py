@@ -91,3 +91,9 @@ def test_without_mlflow_the_aliases_are_a_warning(
         "the champion here is tiny/3, but the registry's aliases do not say so: mlflow is not installed; "
         "`fankui rollback --to tiny/3` aligns them, `fankui models list` shows them"
     )
+
+
+def test_the_shipped_model_can_be_promoted_by_its_name(tmp_path: Path) -> None:
+    champion = promote("default", home=tmp_path)
+    assert champion.name == "fankui-default"
+    assert read_champion(tmp_path) == champion
