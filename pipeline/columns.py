@@ -22,6 +22,10 @@ _SHOWN = 20
 _TIME_FORMATS = ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y年%m月%d日 %H:%M", "%Y年%m月%d日")
 
 
+NAME_COLUMNS = "a column that is not named like its task is given with --label-column TASK=COLUMN"
+"""Advice at the end of messages about files in which no label was found."""
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnMap:
     """Which column holds what. `labels`: task -> column, where the column is not named like the task."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.columns import ColumnMap, read_examples
+from pipeline.columns import NAME_COLUMNS, ColumnMap, read_examples
 from pipeline.duplicates import exact_groups, near_duplicate_groups
 from pipeline.errors import DataError, TextError
 from pipeline.feedback import Example
@@ -61,7 +61,8 @@ def read_rows(path: Path, schema: LabelSchema, *, columns: ColumnMap | None = No
     found = [one for one in read_examples(path, schema, columns=columns) if one.labels]
     if not found:
         tasks = ", ".join(task.name for task in schema.tasks)
-        raise DataError("no_labels", f"{path}: expected a label for at least one of the tasks {tasks}; found none")
+        message = f"{path}: expected a label for at least one of the tasks {tasks}; found none; {NAME_COLUMNS}"
+        raise DataError("no_labels", message)
     examples: list[Example] = []
     texts: list[str] = []
     for example in found:

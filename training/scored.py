@@ -8,6 +8,7 @@ import numpy as np
 
 from models.calibration import Calibration
 from models.predictor import Columns
+from pipeline.columns import NAME_COLUMNS
 from pipeline.errors import DataError, TextError
 from pipeline.feedback import Example
 from pipeline.prepare import prepare
@@ -80,7 +81,8 @@ def score_examples(
     if not gold:
         tasks = ", ".join(task.name for task in asked)
         raise DataError(
-            "nothing_to_evaluate", f"expected rows labelled for one of {tasks}; found none in {len(examples)} rows"
+            "nothing_to_evaluate",
+            f"expected rows labelled for one of {tasks}; found none in {len(examples)} rows; {NAME_COLUMNS}",
         )
     try:
         columns = predictor.predict_columns([example.text for example in examples])

@@ -43,7 +43,8 @@ def test_a_file_without_labels_is_refused(tmp_path: Path, schema: LabelSchema) -
     with pytest.raises(DataError) as caught:
         read_rows(path, schema)
     assert caught.value.message == (
-        f"{path}: expected a label for at least one of the tasks sentiment, category, aspects, urgency; found none"
+        f"{path}: expected a label for at least one of the tasks sentiment, category, aspects, urgency; found none; "
+        "a column that is not named like its task is given with --label-column TASK=COLUMN"
     )
 
 

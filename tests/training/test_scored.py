@@ -49,7 +49,8 @@ def test_rows_without_labels_cannot_be_measured(schema: LabelSchema, make_exampl
     with pytest.raises(DataError) as caught:
         score_examples(Cheerful(schema), [make_example("挺好"), make_example("挺差")])
     assert caught.value.message == (
-        "expected rows labelled for one of sentiment, category, aspects, urgency; found none in 2 rows"
+        "expected rows labelled for one of sentiment, category, aspects, urgency; found none in 2 rows; "
+        "a column that is not named like its task is given with --label-column TASK=COLUMN"
     )
 
 
