@@ -189,12 +189,12 @@ def test_a_broken_graph_is_refused(tokenizer: FeedbackTokenizer) -> None:
         onnx_network(b"no graph", tokenizer=tokenizer, schema=AWKWARD)
 
 
-def test_a_task_cannot_be_named_like_an_output() -> None:
-    schema = schema_from_dict({"tasks": {"embedding": {"kind": "single", "labels": ["a", "b"]}}})
+def test_a_task_cannot_be_named_like_an_input_of_the_graph() -> None:
+    schema = schema_from_dict({"tasks": {"input_ids": {"kind": "single", "labels": ["a", "b"]}}})
     with pytest.raises(SchemaError) as caught:
         new_classifier(tiny(20), schema)
     assert caught.value.message == (
-        "a network cannot have a task named 'embedding'; reserved: input_ids, attention_mask, embedding"
+        "a network cannot have a task named 'input_ids'; reserved: input_ids, attention_mask, embedding"
     )
 
 
