@@ -46,8 +46,7 @@ VERBS = {
 
 # Packages that the base install leaves out -> the extra that brings them. Whoever only uses models needs the registry.
 _EXTRAS = dict.fromkeys(
-    ("torch", "transformers", "accelerate", "datasets", "sklearn", "scipy", "threadpoolctl", "datasketch", "onnx")
-    + ("matplotlib", "pandas"),
+    "torch transformers accelerate datasets sklearn scipy threadpoolctl datasketch onnx matplotlib pandas".split(),
     "train",
 ) | {"mlflow": "registry"}
 _EXIT_CODES = {UsageError: 2, GateFailed: 3}
