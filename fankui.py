@@ -46,7 +46,10 @@ VERBS = {
 
 # Packages that the base install leaves out -> the extra that brings them. Whoever only uses models needs the registry.
 _EXTRAS = dict.fromkeys(
-    "torch transformers accelerate datasets sklearn scipy threadpoolctl datasketch onnx matplotlib pandas".split(),
+    (
+        *("torch", "transformers", "accelerate", "datasets", "sklearn", "scipy", "threadpoolctl"),
+        *("datasketch", "onnx", "matplotlib", "pandas"),
+    ),
     "train",
 ) | {"mlflow": "registry"}
 _EXIT_CODES = {UsageError: 2, GateFailed: 3}

@@ -199,6 +199,8 @@ def test_idempotent_within_the_cap_and_free_of_invisible_characters(raw: str, ma
 
 @settings(max_examples=800, deadline=None)
 @given(MESSY)
+@example("\x85[差]")
+@example("評")
 def test_offsets_are_ordered_and_inside_the_raw_text(raw: str) -> None:
     try:
         result = normalize(raw)
@@ -209,9 +211,9 @@ def test_offsets_are_ordered_and_inside_the_raw_text(raw: str) -> None:
     assert 0 <= result.offsets[0] <= result.offsets[-1] <= result.raw_length == len(raw)
     spans = [result.raw_span(i, i + 1) for i in range(len(result.text))]
     assert all(start < end for start, end in spans)
-    # Only 評 becomes one of these two; no step and no emoji makes them out of anything else.
+    # Only 評 becomes one of these two, and a mark such as [差] its word; nothing else does.
     found = [(char, raw[start]) for char, (start, _) in zip(result.text, spans, strict=True) if char in "评差"]
-    assert all(source in (char, "評") for char, source in found)
+    assert all(source in (char, "評", "[") for char, source in found)
 
 
 def test_a_flood_of_marks_is_cut() -> None:
