@@ -17,7 +17,7 @@ from hypothesis import settings
 from pipeline.feedback import Example, Feedback
 from pipeline.schema import LabelSchema, load_schema
 
-# A pipeline must not fail by chance: there the examples follow from the test's own text, elsewhere they are new each time.
+# A pipeline must not fail by chance: there the examples follow from the test itself, elsewhere they are new each time.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
