@@ -15,7 +15,6 @@ from pipeline.schema import Kind, LabelSchema, Task
 from training.columns import UNLABELED, Floats, Labels, labeled
 
 Weighting = Literal["balanced", "effective", "none"]
-WEIGHTINGS = ("balanced", "effective", "none")
 
 _BETA = 0.999  # of the effective number of samples [Cui et al. 2019]
 # A class of one row in a thousand would otherwise weigh a thousand times: one mislabelled row then steers the model.

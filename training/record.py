@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.atomic import atomic_file
+from pipeline.atomic import write_text
 from pipeline.prepare import text_contract
 from pipeline.resources import shipped
 from training.card import model_card
@@ -68,10 +68,13 @@ def write_reports(findings: Findings, folder: Path) -> tuple[Path, ...]:
     """Write reports, card and plots; returns their paths. No text of a comment is in any of them."""
     from training.plots import draw_plots
 
-    written = [_write(folder / "card.md", findings.card()), _write(folder / "config.toml", to_toml(findings.config))]
+    written = [
+        write_text(folder / "card.md", findings.card()),
+        write_text(folder / "config.toml", to_toml(findings.config)),
+    ]
     for split, report in findings.reports.items():
         body = json.dumps(report.to_dict(), ensure_ascii=False, indent=1)
-        written.append(_write(folder / f"report-{split}.json", body))
+        written.append(write_text(folder / f"report-{split}.json", body))
     return (*written, *draw_plots(findings.report, folder))
 
 
@@ -116,9 +119,3 @@ def _scalars(body: Mapping[str, Any], prefix: str = "") -> dict[str, str | int |
         elif value is not None:
             flat[prefix + key] = ",".join(map(str, value))
     return flat
-
-
-def _write(path: Path, text: str) -> Path:
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path

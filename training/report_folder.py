@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.atomic import atomic_file
+from pipeline.atomic import write_text
 from training.card import model_card
 from training.evaluate import Report
 from training.plots import draw_plots
@@ -16,11 +16,5 @@ def write_report(
     """Write into `folder`, over what is there; returns the files. `name`, `kind` and `facts` are for the card."""
     document = json.dumps(report.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
     card = model_card(report, name=name, kind=kind, facts=facts)
-    files = [_write(folder / "report.json", document + "\n"), _write(folder / "card.md", card)]
+    files = [write_text(folder / "report.json", document + "\n"), write_text(folder / "card.md", card)]
     return (*files, *draw_plots(report, folder / "plots"))
-
-
-def _write(path: Path, text: str) -> Path:
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pipeline.atomic import atomic_file
+from pipeline.atomic import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,7 @@ def save_record(record: RunRecord, path: Path) -> None:
     """Write the record as JSON, artifacts by their paths relative to the training's folder."""
     body = asdict(record)
     body["artifacts"] = [file.relative_to(path.parent).as_posix() for file in record.artifacts]
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(body, ensure_ascii=False, indent=1), encoding="utf-8")
+    write_text(path, json.dumps(body, ensure_ascii=False, indent=1))
 
 
 def load_record(path: Path) -> RunRecord:

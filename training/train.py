@@ -13,7 +13,7 @@ from models.calibration import Calibration
 from models.loading import load_predictor
 from models.parity import check_parity
 from models.predictor import BundlePredictor
-from pipeline.atomic import atomic_file
+from pipeline.atomic import write_text
 from pipeline.columns import column_map
 from pipeline.errors import FeedbackError, UsageError
 from pipeline.schema import LabelSchema, load_schema
@@ -205,6 +205,5 @@ def publish_run(
         raise
     version = published.version.model_version if published.version else None
     progress.say(f"MLflow run {published.run_id}" + (f", registered as {version}" if version else ""))
-    with atomic_file(folder / PUBLISHED) as temporary:
-        temporary.write_text(json.dumps({"run_id": published.run_id, "version": version}), encoding="utf-8")
+    write_text(folder / PUBLISHED, json.dumps({"run_id": published.run_id, "version": version}))
     return published.run_id, version
