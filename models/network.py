@@ -156,10 +156,10 @@ def fit_vocabulary(encoder: PreTrainedModel, tokenizer: FeedbackTokenizer) -> No
     A placeholder starts as the mean of its characters, which puts it near what it stands for.
     """
     size = tokenizer.backend.get_vocab_size(with_added_tokens=True)
-    before = _embeddings(encoder).num_embeddings
+    before = token_embeddings(encoder).num_embeddings
     if size > before:
         encoder.resize_token_embeddings(size, mean_resizing=False)
-    weight = _embeddings(encoder).weight
+    weight = token_embeddings(encoder).weight
     with torch.no_grad():
         for placeholder in PLACEHOLDERS:
             number = tokenizer.backend.token_to_id(placeholder)
@@ -195,7 +195,8 @@ def _build_encoder(config: PreTrainedConfig) -> PreTrainedModel:
     return encoder
 
 
-def _embeddings(encoder: PreTrainedModel) -> nn.Embedding:
+def token_embeddings(encoder: PreTrainedModel) -> nn.Embedding:
+    """The encoder's table of token embeddings; ConfigError `encoder_unusable` where it has none."""
     found = encoder.get_input_embeddings()
     if not isinstance(found, nn.Embedding):
         raise ConfigError("encoder_unusable", "this encoder has no table of token embeddings; choose another --encoder")

@@ -4,6 +4,7 @@
       model.safetensors       weights
       optimizer.safetensors   AdamW's moments, as `NUMBER.NAME`
       random.safetensors      state of every process's random generators
+      average.safetensors     the moving average of the weights, where there is one
       state.json              where the training stands
 
 A folder appears whole or not at all, and the one before is removed only then; so a kill at any moment leaves one
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -46,7 +48,13 @@ class Standing:
 
 
 def save(
-    folder: Path, standing: Standing, *, model: nn.Module, optimizer: Optimizer, random_states: Mapping[str, Tensor]
+    folder: Path,
+    standing: Standing,
+    *,
+    model: nn.Module,
+    optimizer: Optimizer,
+    random_states: Mapping[str, Tensor],
+    average: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Write a checkpoint and remove the ones before."""
     target = folder / f"{_PREFIX}{standing.step:08d}"
@@ -55,6 +63,8 @@ def save(
             save_file(_plain(model.state_dict()), temporary / "model.safetensors")
             save_file(_optimizer_tensors(optimizer), temporary / "optimizer.safetensors")
             save_file(_plain(random_states), temporary / "random.safetensors")
+            if average is not None:
+                save_file(_plain(average), temporary / "average.safetensors")
             state = json.dumps(asdict(standing), ensure_ascii=False, indent=1)
             (temporary / "state.json").write_text(state, encoding="utf-8")
     for other in _complete(folder):
@@ -94,6 +104,11 @@ def load(checkpoint: Path, *, model: nn.Module, optimizer: Optimizer) -> dict[st
     return load_file(checkpoint / "random.safetensors")
 
 
+def load_average(checkpoint: Path) -> dict[str, Tensor]:
+    """The moving average of the weights; only a training that keeps one has it."""
+    return load_file(checkpoint / "average.safetensors")
+
+
 def load_best(folder: Path, model: nn.Module) -> None:
     """Put the best weights into the model."""
     model.load_state_dict(load_file(folder / BEST))
@@ -112,6 +127,21 @@ def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)
+
+
+def all_random_states(accelerator: Accelerator) -> dict[str, Tensor]:
+    """The states of every process's generators, as `NUMBER.NAME`; all processes must ask at the same step."""
+    states = random_state(accelerator.device)
+    together = {name: accelerator.gather(state.to(accelerator.device)[None]) for name, state in states.items()}
+    return {f"{i}.{name}": row for name, rows in together.items() for i, row in enumerate(rows)}
+
+
+def restore_random_state(accelerator: Accelerator, states: Mapping[str, Tensor]) -> None:
+    """Put this process's own state back; one that was not there before keeps what it has."""
+    prefix = f"{accelerator.process_index}."
+    mine = {name.removeprefix(prefix): state for name, state in states.items() if name.startswith(prefix)}
+    if mine:
+        set_random_state(mine, accelerator.device)
 
 
 def _complete(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+_LABELS = "labels"
 _Corpus = Annotated[Path, typer.Option(help="Tokenized corpus; built from --data where there is none.")]
 
 
@@ -16,7 +17,12 @@ def pretrain(  # noqa: PLR0917
     data: Annotated[Path | None, typer.Option(help="Folder with datasets/; default: $FANKUI_DATA.")] = None,
     corpus: _Corpus = Path("runs/corpus"),
     init: Annotated[Path | None, typer.Option(help="Encoder to go on from.")] = None,
-    objective: Annotated[str, typer.Option(help="mlm (masked words) or rtd (replaced tokens).")] = "mlm",
+    train: Annotated[
+        list[Path] | None, typer.Option("--train", help="With labels: files of your own labels, learnt along.")
+    ] = None,
+    objective: Annotated[
+        str, typer.Option(help="mlm (masked words), rtd (replaced tokens), or labels (every public label at once).")
+    ] = "mlm",
     layers: Annotated[int, typer.Option(help="Layers of a new encoder.")] = 4,
     hidden: Annotated[int, typer.Option(help="Its width, a multiple of 64.")] = 256,
     learning_rate: Annotated[float, typer.Option(help="Greatest learning rate.")] = 1.5e-3,
@@ -42,12 +48,18 @@ def pretrain(  # noqa: PLR0917
     from training.objectives import OBJECTIVES, Shape
     from training.pretrain import PretrainSettings, prepare_corpus
     from training.pretrain import pretrain as run
-    from training.progress import Terminal
+    from training.processes import is_first
+    from training.progress import Silent, Terminal
 
-    if objective not in OBJECTIVES:
-        raise UsageError("objective_unknown", f"--objective is one of {', '.join(OBJECTIVES)}; found {objective!r}")
     if threads:
         torch.set_num_threads(threads)
+    progress = Terminal() if is_first() else Silent()
+    if objective == _LABELS:
+        _prefinetune(output, init, data=data, train=train or [], seed=seed, resume=resume, as_json=as_json)
+        return
+    if objective not in OBJECTIVES:
+        known = ", ".join((*OBJECTIVES, _LABELS))
+        raise UsageError("objective_unknown", f"--objective is one of {known}; found {objective!r}")
     settings = PretrainSettings(
         output=output,
         corpus=corpus,
@@ -64,19 +76,34 @@ def pretrain(  # noqa: PLR0917
         resume=resume,
         track=not no_track,
     )
-    progress = Terminal()
     if corpus_only:
         prepare_corpus(settings, None, progress=progress)
         return
     result = run(settings, progress=progress)
-    if as_json:
-        typer.echo(json.dumps(_document(result), ensure_ascii=False))
+    if result is None:
         return
-    leg = result.leg
+    _show({"encoder": str(result.encoder), "leg": dict(result.leg), "run_id": result.run_id}, as_json=as_json)
+
+
+def _prefinetune(
+    output: Path, init: Path | None, *, data: Path | None, train: list[Path], seed: int, resume: bool, as_json: bool
+) -> None:
+    from pipeline.errors import UsageError
+    from training.prefinetune import PrefinetuneSettings, prefinetune
+    from training.progress import Terminal
+
+    if init is None:
+        raise UsageError("init_missing", "--objective labels goes on from an encoder; name it with --init")
+    settings = PrefinetuneSettings(output, init, data=data, train=tuple(train), seed=seed, resume=resume)
+    record = prefinetune(settings, progress=Terminal())
+    _show({"encoder": str(output / "encoder"), "leg": dict(record), "run_id": None}, as_json=as_json)
+
+
+def _show(document: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(document, ensure_ascii=False))
+        return
+    leg = document["leg"]
     typer.echo(f"{leg['steps']:,} steps, {leg['tokens']:,} tokens, {leg['seconds']:.0f} s, losses {leg['losses']}")
-    typer.echo(f"encoder  {result.encoder}")
-    typer.echo(f"next     fankui train --train TRAIN --dev DEV --encoder {result.encoder}")
-
-
-def _document(result: Any) -> dict[str, Any]:
-    return {"encoder": str(result.encoder), "leg": dict(result.leg), "run_id": result.run_id}
+    typer.echo(f"encoder  {document['encoder']}")
+    typer.echo(f"next     fankui train --train TRAIN --dev DEV --encoder {document['encoder']}")

@@ -41,6 +41,10 @@ class NetworkSettings:
     warmup: float = 0.1  # share of all steps
     clip: float = 1.0  # greatest norm of a gradient
     class_weight: Literal["balanced", "effective", "none"] = "effective"
+    layer_decay: float = 1.0  # of the learning rate, from each layer to the one below
+    adversarial: float = 0.0  # distance by which a second pass moves the embeddings; 0: no second pass
+    consistency: float = 0.0  # weight of the disagreement of two passes; 0: one pass
+    averaging: float = 0.0  # share of the average of the weights that is kept at every step; 0: no average
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU that has it
     checkpoint_steps: int = 200
 
@@ -246,6 +250,10 @@ def _check(config: TrainConfig) -> None:
         ("network.batch_size", network.batch_size, 1, 4096),
         ("network.learning_rate", network.learning_rate, 0.0, 1.0),
         ("network.warmup", network.warmup, 0.0, 1.0),
+        ("network.layer_decay", network.layer_decay, 0.1, 1.0),
+        ("network.adversarial", network.adversarial, 0.0, 100.0),
+        ("network.consistency", network.consistency, 0.0, 100.0),
+        ("network.averaging", network.averaging, 0.0, 0.99999),
         ("network.checkpoint_steps", network.checkpoint_steps, 1, 1_000_000),
         ("linear.max_features", config.linear.max_features, 1, 10_000_000),
         ("linear.strength", config.linear.strength, 1e-6, 1e6),

@@ -34,27 +34,34 @@ class Start:
 
     encoder: BertModel  # float32
     tokenizer: FeedbackTokenizer
-    heads: Mapping[str, Tensor]
-    objective: str | None  # that the heads are of; None for an encoder from elsewhere
+    heads: "Heads"
     legs: tuple[Mapping[str, Any], ...]
 
 
-def write_encoder(
-    folder: Path, model: nn.Module, tokenizer: FeedbackTokenizer, legs: Sequence[Mapping[str, Any]]
-) -> None:
-    """Write the encoder inside a pre-training model; the folder appears whole or not at all.
+@dataclass(frozen=True)
+class Heads:
+    """What stands on the encoder while it is pre-trained, kept for the next leg with the same objective."""
 
-    Raises FileExistsError where there is one.
-    """
-    encoder: Any = model.encoder
+    objective: str | None  # None for an encoder from elsewhere
+    tensors: Mapping[str, Tensor]
+
+
+def heads_of(model: nn.Module, objective: str) -> Heads:
+    """The heads of a pre-training model: all of its weights that are not the encoder's."""
+    return Heads(objective, {name: value for name, value in model.state_dict().items() if _is_head(name)})
+
+
+def write_encoder(
+    folder: Path, encoder: Any, heads: Heads, *, tokenizer: FeedbackTokenizer, legs: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write an encoder; the folder appears whole or not at all. Raises FileExistsError where there is one."""
     with atomic_folder(folder) as target:
         (target / WEIGHTS).write_bytes(save(_half(encoder.state_dict()), metadata={"format": "pt"}))
-        heads = {name: value for name, value in model.state_dict().items() if not name.startswith("encoder.")}
-        (target / HEADS).write_bytes(save(_half(heads), metadata={"format": "pt"}))
+        (target / HEADS).write_bytes(save(_half(heads.tensors), metadata={"format": "pt"}))
         _write_json(target / "config.json", _configuration(encoder.config))
         _write_json(target / "tokenizer_config.json", _tokenizer_configuration(tokenizer))
         (target / "tokenizer.json").write_text(tokenizer.to_json(), encoding="utf-8")
-        _write_json(target / LEGS, {"legs": list(legs)})
+        _write_json(target / LEGS, {"heads": heads.objective, "legs": list(legs)})
         size = sum(file.stat().st_size for file in target.iterdir())
         parameters = sum(value.numel() for value in encoder.parameters())
         card = encoder_card(legs, shape=encoder.config, parameters=parameters, megabytes=size / 1e6)
@@ -72,10 +79,14 @@ def read_encoder(folder: Path) -> Start:
         )
     tokenizer = load_tokenizer(str(folder), max_tokens=encoder.config.max_position_embeddings)
     if not (folder / HEADS).is_file():
-        return Start(encoder, tokenizer, {}, None, ())
-    heads = {name: value.float() for name, value in load_file(folder / HEADS).items()}
-    legs = json.loads((folder / LEGS).read_text(encoding="utf-8"))["legs"]
-    return Start(encoder, tokenizer, heads, legs[-1]["objective"], tuple(legs))
+        return Start(encoder, tokenizer, Heads(None, {}), ())
+    tensors = {name: value.float() for name, value in load_file(folder / HEADS).items()}
+    record = json.loads((folder / LEGS).read_text(encoding="utf-8"))
+    return Start(encoder, tokenizer, Heads(record["heads"], tensors), tuple(record["legs"]))
+
+
+def _is_head(name: str) -> bool:
+    return not name.startswith("encoder.")
 
 
 def _configuration(config: BertConfig) -> dict[str, Any]:

@@ -1,6 +1,11 @@
 """One leg of pre-training: steps until the minutes or the steps are used up, the learning rate gone to nothing by then.
 
-So every leg ends with a usable encoder, and the next one starts from it.
+So every leg ends with a usable encoder, and the next one starts from it. Several processes share every step's rows:
+
+    torchrun --nproc-per-node 2 -m fankui pretrain --output runs/leg-1 --minutes 60
+
+On a CPU one process a core is faster than one with as many threads: 4x256 in bf16 on two cores, tokens a second,
+12,000 against 11,200.
 """
 
 import math
@@ -12,6 +17,7 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
+from accelerate import Accelerator
 from torch import nn
 from torch.optim import AdamW
 
@@ -50,20 +56,23 @@ class Leg:
     batches: Callable[[], Iterator[Batch]]
     folder: Path  # of the checkpoints
     key: str  # of all that makes the leg what it is
-    device: torch.device
+    accelerator: Accelerator
     progress: Progress
+    device: torch.device = field(init=False)
     optimizer: AdamW = field(init=False)
+    shared: nn.Module = field(init=False)  # the model, with gradients averaged over the processes
     recent: list[tuple[float, ...]] = field(init=False, default_factory=list)  # losses since the last point
 
     def __post_init__(self) -> None:
-        self.model.to(self.device)
-        self.optimizer = AdamW(
+        self.device = self.accelerator.device
+        optimizer = AdamW(
             _groups(self.model, self.settings.weight_decay),
             lr=self.settings.learning_rate,
             betas=(0.9, 0.98),
             eps=1e-6,
             fused=True,
         )
+        self.shared, self.optimizer = self.accelerator.prepare(self.model.to(self.device), optimizer)
 
     def run(self, *, resume: bool) -> Standing:
         """Train to the end of the leg. Ctrl-C and SIGTERM save a checkpoint and raise KeyboardInterrupt.
@@ -77,11 +86,12 @@ class Leg:
         with stop_signal() as stop, self.progress.bar("pre-training", 1000) as advance:
             while (share := self._share(standing)) < 1:
                 standing = self._step(next(batches), standing, share)
-                standing = replace(standing, seconds=before + time.monotonic() - began)
+                seconds, wanted = self._agreed(before + time.monotonic() - began, stop.wanted)
+                standing = replace(standing, seconds=seconds)
                 advance(round(1000 * self._share(standing)), note=_note(standing))
-                if stop.wanted or standing.step % self.settings.checkpoint_steps == 0:
+                if wanted or standing.step % self.settings.checkpoint_steps == 0:
                     self._save(standing)
-                if stop.wanted:
+                if wanted:
                     raise KeyboardInterrupt
         return standing
 
@@ -90,9 +100,10 @@ class Leg:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
+        mine = batch.part(self.accelerator.process_index, self.accelerator.num_processes).to(self.device)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.bf16):
-            losses: Losses = self.model(batch.to(self.device))
-        losses.total.backward()  # type: ignore[no-untyped-call]
+            losses: Losses = self.shared(mine)
+        self.accelerator.backward(losses.total)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -128,16 +139,26 @@ class Leg:
             return max(share / self.settings.warmup, _FINAL_RATE)
         return max((1 - share) / (1 - self.settings.warmup), _FINAL_RATE)
 
+    def _agreed(self, seconds: float, stop: bool) -> tuple[float, bool]:
+        """The slowest process's clock, and whether any is to stop: all must leave the loop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return seconds, stop
+        told = self.accelerator.gather(torch.tensor([[seconds, float(stop)]], dtype=torch.float64))
+        return float(told[:, 0].max()), bool(told[:, 1].max() > 0)
+
     def _save(self, standing: Standing) -> None:
-        states = checkpoint.random_state(self.device)
-        checkpoint.save(self.folder, standing, model=self.model, optimizer=self.optimizer, random_states=states)
+        states = checkpoint.all_random_states(self.accelerator)
+        if self.accelerator.is_main_process:
+            checkpoint.save(self.folder, standing, model=self.model, optimizer=self.optimizer, random_states=states)
+        self.accelerator.wait_for_everyone()
 
     def _resumed(self) -> Standing:
         found = checkpoint.latest(self.folder)
         if found is None:
             return Standing(self.key)
         standing = checkpoint.standing_of(found, key=self.key)
-        checkpoint.set_random_state(checkpoint.load(found, model=self.model, optimizer=self.optimizer), self.device)
+        states = checkpoint.load(found, model=self.model, optimizer=self.optimizer)
+        checkpoint.restore_random_state(self.accelerator, states)
         self.progress.say(f"goes on from step {standing.step:,}")
         return standing
 

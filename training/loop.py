@@ -7,6 +7,7 @@ Own loop on `accelerate`, which brings bf16 and several processes:
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,11 +26,12 @@ from pipeline.schema import LabelSchema
 from training import checkpoint
 from training.checkpoint import Standing
 from training.config import NetworkSettings
-from training.dataset import TokenRows, collate, epoch_batches
+from training.dataset import Batch, TokenRows, collate, epoch_batches
 from training.interrupt import stop_signal
 from training.losses import class_weights, total_loss
 from training.metrics import HEADLINE, measure
 from training.progress import Progress
+from training.regularize import Average, disagreement, moved_embeddings, parameter_groups
 
 # Dev figures within this are equal: the earlier epoch is kept.
 _GAIN = 1e-6
@@ -67,10 +69,17 @@ class Trainer:
     weights: dict[str, Tensor] = field(init=False)
     batches: int = field(init=False)
     half: bool = field(init=False)
+    average: Average | None = field(init=False)
 
     def __post_init__(self) -> None:
-        optimizer = AdamW(_groups(self.classifier, self.settings.weight_decay), lr=self.settings.learning_rate)
-        self.model, self.optimizer = self.accelerator.prepare(self.classifier, optimizer)
+        groups = parameter_groups(
+            self.classifier,
+            rate=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            layer_decay=self.settings.layer_decay,
+        )
+        self.model, self.optimizer = self.accelerator.prepare(self.classifier, AdamW(groups))
+        self.average = Average(self.classifier, self.settings.averaging) if self.settings.averaging else None
         device = self.accelerator.device
         found = class_weights(self.schema, self.train.gold, self.settings.class_weight)
         self.weights = {name: values.to(device) for name, values in found.items()}
@@ -120,27 +129,43 @@ class Trainer:
         return standing
 
     def _step(self, rows: list[int], step: int) -> float:
+        rate = self._rate(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate(step)
+            group["lr"] = rate * group["scale"]
         batch = collate(self.train, rows, pad_id=self.tokenizer.pad_id).to(self.accelerator.device)
         self.model.train()
-        with self._precision():
-            logits = self.model(batch.ids, batch.mask)
-        loss = total_loss(self.schema, logits, batch.targets, self.weights)
+        loss = self._loss(batch)
         self.accelerator.backward(loss)
+        if self.settings.adversarial:
+            with moved_embeddings(self.classifier, self.settings.adversarial):
+                self.accelerator.backward(self._loss(batch))
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update(self.classifier, step=step + 1)
         return float(loss.detach())
+
+    def _loss(self, batch: Batch) -> Tensor:
+        with self._precision():
+            logits = self.model(batch.ids, batch.mask)
+        loss = total_loss(self.schema, logits, batch.targets, self.weights)
+        if not self.settings.consistency:
+            return loss
+        with self._precision():
+            again = self.model(batch.ids, batch.mask)
+        other = total_loss(self.schema, again, batch.targets, self.weights)
+        return (loss + other) / 2 + self.settings.consistency * disagreement(self.schema, logits, again)
 
     def _close_epoch(self, standing: Standing) -> Standing:
         """Dev figures of the epoch; its weights are kept where they are the best so far."""
-        figures = dev_figures(self.classifier, self.tokenizer, self.dev, self.schema)
-        score = float(np.mean(list(figures.values()))) if figures else -standing.loss_sum
+        with self.average.in_place(self.classifier) if self.average else nullcontext():
+            figures = dev_figures(self.classifier, self.tokenizer, self.dev, self.schema)
+            score = float(np.mean(list(figures.values()))) if figures else -standing.loss_sum
+            best = standing.best_epoch < 0 or score > standing.best_score + _GAIN
+            if best and self.accelerator.is_main_process:
+                checkpoint.save_best(self.folder, self.classifier)
         entry = {"loss": standing.loss_sum / max(standing.position, 1), "score": score, **figures}
-        best = standing.best_epoch < 0 or score > standing.best_score + _GAIN
-        if best and self.accelerator.is_main_process:
-            checkpoint.save_best(self.folder, self.classifier)
         return replace(
             standing,
             epoch=standing.epoch + 1,
@@ -184,13 +209,17 @@ class Trainer:
         return bool(self.accelerator.reduce(flag, reduction="sum").item())
 
     def _save(self, standing: Standing) -> None:
-        states = checkpoint.random_state(self.accelerator.device)
-        together = {
-            name: self.accelerator.gather(state.to(self.accelerator.device)[None]) for name, state in states.items()
-        }
+        states = checkpoint.all_random_states(self.accelerator)
         if self.accelerator.is_main_process:
-            flat = {f"{i}.{name}": row for name, rows in together.items() for i, row in enumerate(rows)}
-            checkpoint.save(self.folder, standing, model=self.classifier, optimizer=self.optimizer, random_states=flat)
+            average = self.average.weights if self.average else None
+            checkpoint.save(
+                self.folder,
+                standing,
+                model=self.classifier,
+                optimizer=self.optimizer,
+                random_states=states,
+                average=average,
+            )
         self.accelerator.wait_for_everyone()
 
     def _resumed(self) -> Standing:
@@ -199,10 +228,9 @@ class Trainer:
             return Standing(self.key)
         standing = checkpoint.standing_of(found, key=self.key)
         states = checkpoint.load(found, model=self.classifier, optimizer=self.optimizer)
-        prefix = f"{self.accelerator.process_index}."
-        mine = {name.removeprefix(prefix): state for name, state in states.items() if name.startswith(prefix)}
-        if mine:
-            checkpoint.set_random_state(mine, self.accelerator.device)
+        if self.average:
+            self.average.weights = checkpoint.load_average(found)
+        checkpoint.restore_random_state(self.accelerator, states)
         self.progress.say(f"goes on from step {standing.step} (epoch {standing.epoch + 1})")
         return standing
 
@@ -230,13 +258,6 @@ def wants_bf16(precision: str, device: torch.device) -> bool:
     if precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported()
     return precision == "bf16"
-
-
-def _groups(classifier: FeedbackClassifier, weight_decay: float) -> list[dict[str, object]]:
-    """Biases and the norms' scales are not decayed."""
-    decayed = [p for p in classifier.parameters() if p.requires_grad and p.dim() >= 2]
-    free = [p for p in classifier.parameters() if p.requires_grad and p.dim() < 2]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
 
 
 def _note(standing: Standing) -> str:

@@ -27,11 +27,12 @@ def total_loss(
     targets: Mapping[str, Tensor],
     weights: Mapping[str, Tensor],
 ) -> Tensor:
-    """Mean of the losses of those tasks that have a label in the batch; a scalar.
+    """Mean over all labels in the batch, whatever their tasks; a scalar.
 
-    Every head takes part even so, with a zero, because several processes wait for each parameter's gradient.
+    So a task weighs as much as it has labels. Every head takes part even without one, with a zero, because several
+    processes wait for each parameter's gradient.
     """
-    losses, present = [], 0
+    losses, labels = [], 0
     for task in schema.tasks:
         outputs = logits[task.name].float()
         column = targets.get(task.name)
@@ -39,9 +40,10 @@ def total_loss(
         if column is None or known is None or not bool(known.any()):
             losses.append(outputs.sum() * 0.0)
             continue
-        present += 1
-        losses.append(task_loss(task, outputs[known], column[known], weights[task.name]))
-    return torch.stack(losses).sum() / max(present, 1)
+        count = int(known.sum())
+        labels += count
+        losses.append(count * task_loss(task, outputs[known], column[known], weights[task.name]))
+    return torch.stack(losses).sum() / max(labels, 1)
 
 
 def task_loss(task: Task, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:

@@ -41,6 +41,10 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in self.__slots__))
 
+    def part(self, number: int, of: int) -> "Batch":
+        """Every `of`-th row, from row `number` on."""
+        return Batch(*(getattr(self, name)[number::of] for name in self.__slots__)) if of > 1 else self
+
     def attention(self) -> Tensor:
         """(n, 1, length, length) bool: which token sees which."""
         return (self.segments[:, :, None] == self.segments[:, None, :])[:, None]

@@ -52,7 +52,7 @@ def draw_confusion(part: TaskReport) -> "Figure":
     k = len(counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(2.2 + 0.48 * k, 3.8, 12)) if k <= MAX_NAMED else 7.0
-    figure, axes = _canvas(side + 0.9, side)
+    figure, axes = canvas(side + 0.9, side)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.03)
     bar.set_label("share of the gold label", color=MUTED, fontsize=8)
@@ -68,20 +68,16 @@ def draw_confusion(part: TaskReport) -> "Figure":
     axes.grid(False)
     axes.spines[:].set_visible(False)
     right = int(np.trace(counts))
-    _title(axes, part.task.name, f"{right} of {counts.sum()} right")
+    title(axes, part.task.name, f"{right} of {counts.sum()} right")
     return figure
 
 
 def draw_reliability(parts: Sequence[TaskReport]) -> "Figure":
     """Confidence against share right in ten equal-mass bins a task; on the diagonal a model means what it says."""
-    from matplotlib.figure import Figure
-
     columns = min(len(parts), 4)
     rows = -(-len(parts) // columns)
-    figure = Figure(figsize=(2.9 * columns + 0.3, 3.3 * rows), layout="constrained")
-    _pad(figure)
-    for axes, part in zip(figure.subplots(rows, columns, squeeze=False).flat, parts, strict=False):
-        _style(axes)
+    figure, panes = panels(rows, columns, size=(2.9 * columns + 0.3, 3.3 * rows))
+    for axes, part in zip(panes, parts, strict=False):
         confidence, right, counts = part.reliability.T
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         error = 1.96 * np.sqrt(np.maximum(right * (1 - right), 1e-9) / np.maximum(counts, 1))
@@ -90,15 +86,15 @@ def draw_reliability(parts: Sequence[TaskReport]) -> "Figure":
         )
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel=_meaning(part), ylabel="share right")
         gap = float((np.abs(confidence - right) * counts).sum() / max(counts.sum(), 1))
-        _title(axes, part.task.name, f"ECE {gap:.3f}, temperature {part.calibration.temperature:.2f}")
-    for axes in figure.axes[len(parts) :]:
+        title(axes, part.task.name, f"ECE {gap:.3f}, temperature {part.calibration.temperature:.2f}")
+    for axes in panes[len(parts) :]:
         axes.set_visible(False)
     return figure
 
 
 def draw_coverage(parts: Sequence[TaskReport]) -> "Figure":
     """Precision of the surest answers against their share, with the points where the zones begin."""
-    figure, axes = _canvas(6.4, 4.0)
+    figure, axes = canvas(6.4, 4.0)
     lowest = 1.0
     for i, part in enumerate(parts):
         curve, color = part.coverage, SERIES[i % len(SERIES)]
@@ -118,14 +114,14 @@ def draw_coverage(parts: Sequence[TaskReport]) -> "Figure":
     axes.set_xlabel("coverage: share of answers taken, surest first")
     axes.set_ylabel("precision")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), labelcolor=INK)
-    _title(axes, "risk and coverage", "how precise the surest answers are")
+    title(axes, "risk and coverage", "how precise the surest answers are")
     return figure
 
 
 def draw_differences(comparison: Comparison) -> "Figure":
     """Candidate minus reference for each headline, with its paired 95 % interval."""
     names = comparison.headlines
-    figure, axes = _canvas(6.4, 1.3 + 0.42 * len(names))
+    figure, axes = canvas(6.4, 1.3 + 0.42 * len(names))
     for row, name in enumerate(names):
         found = comparison.differences[name]
         color = {"better": BETTER, "worse": WORSE, "even": MUTED}[comparison.verdict(name)]
@@ -144,23 +140,35 @@ def draw_differences(comparison: Comparison) -> "Figure":
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(False, axis="y")
     axes.set_xlabel("difference, 95 % interval of paired draws")
-    _title(axes, f"{comparison.candidate}", f"against {comparison.reference}, {comparison.rows} rows")
+    title(axes, f"{comparison.candidate}", f"against {comparison.reference}, {comparison.rows} rows")
     return figure
 
 
-def _canvas(width: float, height: float) -> "tuple[Figure, Axes]":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    _pad(figure)
-    axes = figure.subplots()
-    _style(axes)
+def canvas(width: float, height: float) -> "tuple[Figure, Axes]":
+    """An empty picture in the style of all others; inches."""
+    figure, (axes,) = panels(1, 1, size=(width, height))
     return figure, axes
 
 
-def _pad(figure: "Figure") -> None:
+def panels(rows: int, columns: int, *, size: tuple[float, float]) -> "tuple[Figure, list[Axes]]":
+    """The same with several axes, row by row; `size` is width and height in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
     # Constrained layout measures a title without its pad: the default margin cuts its top.
     figure.set_layout_engine("constrained", h_pad=0.14, w_pad=0.1)
+    panes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panes:
+        _style(axes)
+    return figure, panes
+
+
+def title(axes: "Axes", heading: str, subtitle: str) -> None:
+    """A heading, and under it in small type what the picture shows."""
+    axes.set_title(heading, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=20)
+    axes.annotate(
+        subtitle, (0, 1), xytext=(0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=MUTED
+    )
 
 
 def _style(axes: "Axes") -> None:
@@ -171,13 +179,6 @@ def _style(axes: "Axes") -> None:
     axes.set_axisbelow(True)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set(fontsize=8.5, color=MUTED)
-
-
-def _title(axes: "Axes", title: str, subtitle: str) -> None:
-    axes.set_title(title, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=20)
-    axes.annotate(
-        subtitle, (0, 1), xytext=(0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8, color=MUTED
-    )
 
 
 def _annotate(axes: "Axes", counts: NDArray[np.int64], share: NDArray[np.float64]) -> None:

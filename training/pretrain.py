@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
 from torch import nn
 from transformers import BertModel
 
@@ -31,7 +32,7 @@ from training.corpus import (
     read_manifest,
 )
 from training.device import chosen_device, device_name, has_bf16
-from training.encoder_folder import WEIGHTS, Start, read_encoder, write_encoder
+from training.encoder_folder import WEIGHTS, Start, heads_of, read_encoder, write_encoder
 from training.leg import Leg, LegSettings, curves
 from training.objectives import (
     Objective,
@@ -83,34 +84,42 @@ class PretrainResult:
     run_id: str | None
 
 
-def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResult:
-    """Run one leg and write its encoder. Ctrl-C saves; `resume` goes on.
+def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResult | None:
+    """Run one leg and write its encoder. Ctrl-C saves; `resume` goes on. None in the processes beside the first one.
 
     Raises UsageError `output_exists`, ConfigError and DataError as the parts do.
     """
     check_settings(settings)
-    device = chosen_device(settings.device)
+    accelerator = Accelerator(cpu=chosen_device(settings.device).type == "cpu")
+    device = accelerator.device
     settings = replace(settings, leg=replace(settings.leg, bf16=settings.leg.bf16 or has_bf16(device)))
     start = read_encoder(settings.init) if settings.init else None
-    prepare_corpus(settings, start, progress=progress)
+    with accelerator.main_process_first():
+        prepare_corpus(settings, start, progress=progress)
     tokenizer = corpus_tokenizer(settings.corpus, start)
-    torch.manual_seed(settings.seed)
+    set_seed(settings.seed)
     model = build_model(settings, tokenizer, start, progress=progress)
     prefer_attention(model, device)
-    progress.say(f"{sum(p.numel() for p in model.parameters()):,} parameters on {device_name(device)}")
+    # From here on every process masks its own rows in its own way.
+    set_seed(settings.seed, device_specific=True)
+    where = f"{accelerator.num_processes} x {device_name(device)}"
+    progress.say(f"{sum(p.numel() for p in model.parameters()):,} parameters on {where}")
     leg = Leg(
         model=model,
         settings=settings.leg,
         batches=lambda: _batches(settings),
         folder=settings.output / CHECKPOINTS,
         key=_key(settings),
-        device=device,
+        accelerator=accelerator,
         progress=progress,
     )
     standing = leg.run(resume=settings.resume)
-    record = leg_record(settings, standing, device=device)
+    if not accelerator.is_main_process:
+        return None
+    record = leg_record(settings, standing, where=where)
     folder = settings.output / ENCODER
-    write_encoder(folder, model, tokenizer, [*(start.legs if start else ()), record])
+    heads = heads_of(model, settings.objective)
+    write_encoder(folder, model.encoder, heads, tokenizer=tokenizer, legs=[*(start.legs if start else ()), record])
     shutil.rmtree(settings.output / CHECKPOINTS, ignore_errors=True)
     return PretrainResult(folder, record, _tracked(settings, standing, record) if settings.track else None)
 
@@ -161,8 +170,8 @@ def build_model(
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
         model = new_objective(settings.objective, start.encoder, mask_id=mask)
-        if start.objective == settings.objective:
-            model.load_state_dict(start.heads, strict=False)  # without the encoder, which is in place
+        if start.heads.objective == settings.objective:
+            model.load_state_dict(start.heads.tensors, strict=False)  # without the encoder, which is in place
         else:
             progress.say("the heads start anew: the encoder brings none of this objective")
             guess_by_frequency(model, _frequencies(open_corpus(settings.corpus), model.vocabulary))
@@ -181,7 +190,7 @@ def build_model(
     return model
 
 
-def leg_record(settings: PretrainSettings, standing: Standing, *, device: torch.device) -> dict[str, Any]:
+def leg_record(settings: PretrainSettings, standing: Standing, *, where: str) -> dict[str, Any]:
     """What a leg was, for the encoder's folder."""
     last = standing.history[-1] if standing.history else {}
     return {
@@ -189,7 +198,7 @@ def leg_record(settings: PretrainSettings, standing: Standing, *, device: torch.
         "steps": standing.step,
         "tokens": standing.step * settings.rows * settings.length,
         "seconds": round(standing.seconds, 1),
-        "device": device_name(device),
+        "device": where,
         "learning_rate": settings.leg.learning_rate,
         "bf16": settings.leg.bf16,
         "losses": {name: round(last[name], 4) for name in ("mlm", "rtd", "found") if name in last},

@@ -6,10 +6,10 @@ data/public_sets.toml lists them; the files are the user's own, under the folder
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.resources import shipped
@@ -71,18 +71,23 @@ def texts_of(data: Path, one: PublicSet, split: str) -> Iterator[str]:
 
     Raises DataError `file_missing` or `column_missing`.
     """
+    for row in rows_of(data, one.name, split, one.columns):
+        yield from (value for value in row if isinstance(value, str))
+
+
+def rows_of(data: Path, name: str, split: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The values of these columns, row by row. Raises DataError `file_missing` or `column_missing`."""
     import pyarrow.parquet as pq
 
-    path = data / "datasets" / one.name / f"{split}.parquet"
+    path = data / "datasets" / name / f"{split}.parquet"
     if not path.is_file():
         raise DataError("file_missing", f"expected {path}; found no such file")
     with pq.ParquetFile(path) as file:
-        absent = [column for column in one.columns if column not in file.schema_arrow.names]
+        absent = [column for column in columns if column not in file.schema_arrow.names]
         if absent:
             raise DataError("column_missing", f"{path}: expected the column {absent[0]}")
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(one.columns)):
-            for row in zip(*(batch.column(name).to_pylist() for name in one.columns), strict=True):
-                yield from (value for value in row if isinstance(value, str))
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns)):
+            yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
 
 
 def evaluation_texts(data: Path, sets: tuple[PublicSet, ...] | None = None) -> Iterator[str]:
