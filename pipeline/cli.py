@@ -1,4 +1,4 @@
-"""`fankui data check|split|stats`: look at labelled files before a model does."""
+"""`fankui data check|split|stats`: look at labelled files before a model does. `join` is in pipeline/cli_join.py."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli_join import join
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -135,6 +136,9 @@ def stats(
         _print_json(found.to_dict())
     else:
         _show_stats(found)
+
+
+data_app.command()(join)
 
 
 def _fractions(text: str) -> tuple[float, float, float]:
