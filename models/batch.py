@@ -167,7 +167,9 @@ class _Scorer:
         prediction, embedding = answer.prediction, answer.embedding
         if feedback.created_at is None and row.get(self._options.columns.created_at) not in (None, ""):
             prediction = replace(prediction, flags=(*prediction.flags, UNREADABLE_TIME))
-        decision = self._policy.decide(prediction, feedback, thresholds=self._thresholds, now=self._now)
+        decision = self._policy.decide(
+            prediction, feedback, thresholds=self._thresholds, now=self._now, text=answer.text
+        )
         cells = columns(
             self._predictor.schema,
             prediction,

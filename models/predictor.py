@@ -79,6 +79,7 @@ class Columns:
 class Answer:
     """What a model says of one text, and the text's embedding where the model has them."""
 
+    text: str  # prepared
     prediction: Prediction
     embedding: Array | None  # (width,)
 
@@ -105,7 +106,7 @@ class BundlePredictor:
         return [answer.prediction if isinstance(answer, Answer) else answer for answer in self.answer_each(texts)]
 
     def answer_each(self, texts: Sequence[object]) -> list[Answer | FeedbackError]:
-        """As `predict_each`, with embeddings."""
+        """As `predict_each`, with the prepared texts and embeddings."""
         prepared = self.prepare_each(texts)
         answers = iter(self._answers([item for item in prepared if isinstance(item, Prepared)]))
         return [item if isinstance(item, TextError) else next(answers) for item in prepared]
@@ -192,7 +193,8 @@ class BundlePredictor:
                 cause="CountDiffers",
             )
         embeddings = [None] * len(prepared) if columns.embeddings is None else columns.embeddings
-        return [Answer(found, vector) for found, vector in zip(predictions, embeddings, strict=True)]
+        rows = zip(prepared, predictions, embeddings, strict=True)
+        return [Answer(item.text, found, vector) for item, found, vector in rows]
 
     def _out_of_scope(self, text: str) -> bool:
         return han_fraction(text) < HAN_LEAST or self.model.known_fraction(text) < KNOWN_LEAST

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pipeline.dangers import DangerLexicon, find_dangers, load_dangers
 from pipeline.errors import ConfigError
 from pipeline.feedback import Decision, Feedback, Prediction
+from pipeline.prepare import prepare
 from pipeline.resources import shipped
 from pipeline.schema import Kind, LabelSchema, minutes
 
@@ -50,15 +52,29 @@ class RoutingPolicy:
     due_task: str = ""
     due: Mapping[str, timedelta] = field(default_factory=dict)  # label -> time to respond
     thresholds: Mapping[str, Thresholds] = field(default_factory=dict)  # task -> instead of the model's own
+    dangers: DangerLexicon | None = None  # words that raise a decision
 
     def decide(
-        self, prediction: Prediction, feedback: Feedback, *, thresholds: Mapping[str, Thresholds], now: datetime
+        self,
+        prediction: Prediction,
+        feedback: Feedback,
+        *,
+        thresholds: Mapping[str, Thresholds],
+        now: datetime,
+        text: str | None = None,
     ) -> Decision:
-        """Where the comment goes. `thresholds` are the model's; the due time runs from created_at, else from `now`."""
+        """Where the comment goes. `thresholds` are the model's; the due time runs from created_at, else from `now`.
+
+        `text` is the comment's as `prepare` gives it, for words of danger. Without it the comment is prepared here, a
+        third of the time that a linear model takes.
+        """
         queue, queue_reason = self._queue(prediction)
-        due_at, due_reason = self._due(prediction, feedback, now)
+        raised, danger_reasons = self._raised(prediction, feedback, text)
+        due_at, due_reason = self._due(prediction, feedback, now=now, raised=raised)
         zone, zone_reasons = self._zone(prediction, {**thresholds, **self.thresholds})
-        return Decision(queue, due_at, zone, (*queue_reason, *due_reason, *zone_reasons))
+        if raised is not None:
+            zone = "review"
+        return Decision(queue, due_at, zone, (*queue_reason, *due_reason, *danger_reasons, *zone_reasons))
 
     def check(self, schema: LabelSchema) -> None:
         """Raise ConfigError `routing_invalid` where a name is none of the schema's; it tells the nearest one.
@@ -69,6 +85,10 @@ class RoutingPolicy:
             if task in schema:
                 _check_task(schema, task, f"[{table}]")
                 _check_labels(schema, task, labels, f"[{table}.labels]")
+        if self.dangers is not None and self.due_task in schema:
+            kind = schema.task(self.due_task).kind
+            if kind is not Kind.ORDINAL:
+                raise _invalid(f"[dangers]: only an ordinal task has levels to raise; {self.due_task!r} is {kind}")
         for task in self.thresholds:
             if task in schema:
                 _check_task(schema, task, f"[zones.{task}]")
@@ -82,15 +102,33 @@ class RoutingPolicy:
             return self.queues[label], (f"{self.queue_task}:{label}",)
         return self.default_queue, ("default_queue",)
 
+    def _raised(
+        self, prediction: Prediction, feedback: Feedback, text: str | None
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """The level that the comment's dangers raise the decision to, where it is above the model's own."""
+        label = _label(prediction, self.due_task)
+        if self.dangers is None or label is None:
+            return None, ()
+        levels = list(prediction.tasks[self.due_task].probabilities)  # lowest first
+        found = find_dangers(prepare(feedback.text).text if text is None else text, self.dangers)
+        above = [danger for danger in found if danger.level in levels[levels.index(label) + 1 :]]
+        if not above:
+            return None, ()
+        raised = max((danger.level for danger in above), key=levels.index)
+        groups = dict.fromkeys(danger.group for danger in above)
+        return raised, (f"raised:{raised}", *(f"danger:{group}" for group in groups))
+
     def _due(
-        self, prediction: Prediction, feedback: Feedback, now: datetime
+        self, prediction: Prediction, feedback: Feedback, *, now: datetime, raised: str | None
     ) -> tuple[datetime | None, tuple[str, ...]]:
         label = _label(prediction, self.due_task)
-        if label is None or label not in self.due:
+        times = [self.due[level] for level in (label, raised) if level is not None and level in self.due]
+        if not times:
             return None, ()
         # A clock that runs ahead at the sender must not win the customer a later answer.
         start = min(self._aware(feedback.created_at or now), self._aware(now))
-        return (start + self.due[label]).astimezone(self.timezone), (f"{self.due_task}:{label}",)
+        reason = (f"{self.due_task}:{label}",) if label in self.due else ()
+        return (start + min(times)).astimezone(self.timezone), reason
 
     def _zone(self, prediction: Prediction, thresholds: Mapping[str, Thresholds]) -> tuple[str, tuple[str, ...]]:
         if "out_of_scope" in prediction.flags:
@@ -128,12 +166,15 @@ def load_policy(path: Path | None = None) -> RoutingPolicy:
         raise ConfigError("routing_unreadable", f"routing file {path} cannot be read: {why}") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError("routing_unreadable", f"routing file {path} is not valid: {error}") from None
-    return policy_from_dict(data)
+    return policy_from_dict(data, folder=path.parent)
 
 
-def policy_from_dict(data: Mapping[str, Any]) -> RoutingPolicy:
-    """Check and build a policy from its plain form; ConfigError `routing_invalid` tells the first mistake."""
-    _only(data, {"version", "timezone", "queue", "due", "zones"}, "the file")
+def policy_from_dict(data: Mapping[str, Any], *, folder: Path | None = None) -> RoutingPolicy:
+    """Check and build a policy from its plain form; ConfigError `routing_invalid` tells the first mistake.
+
+    The file of the dangers lies under `folder`.
+    """
+    _only(data, {"version", "timezone", "queue", "due", "zones", "dangers"}, "the file")
     queue, due, zones = (_table(data, name) for name in ("queue", "due", "zones"))
     _only(queue, {"task", "default", "labels"}, "[queue]")
     _only(due, {"task", "labels"}, "[due]")
@@ -146,6 +187,7 @@ def policy_from_dict(data: Mapping[str, Any]) -> RoutingPolicy:
         due_task=str(due.get("task", "urgency")),
         due={label: _time(value, f"[due.labels] {label}") for label, value in _table(due, "labels").items()},
         thresholds={task: _thresholds(body, f"[zones.{task}]") for task, body in zones.items()},
+        dangers=_dangers(data, folder or Path()),
     )
 
 
@@ -180,6 +222,22 @@ def _label(prediction: Prediction, task: str) -> str | None:
         if isinstance(found.label, str)
         else max(found.label, key=found.probabilities.__getitem__, default=None)
     )
+
+
+def _dangers(data: Mapping[str, Any], folder: Path) -> DangerLexicon | None:
+    # Only where the file has the table: a policy that somebody wrote decides as it always did.
+    if "dangers" not in data:
+        return None
+    body = _table(data, "dangers")
+    _only(body, {"enabled", "file"}, "[dangers]")
+    enabled, file = body.get("enabled", True), body.get("file")
+    if not isinstance(enabled, bool):
+        raise _invalid(f"[dangers] enabled: expected true or false; found {enabled!r}")
+    if file is not None and (not isinstance(file, str) or not file):
+        raise _invalid(f"[dangers] file: expected the name of a file like data/dangers.toml; found {file!r}")
+    if not enabled:
+        return None
+    return load_dangers(None if file is None else folder / file)
 
 
 def _thresholds(body: Any, where: str) -> Thresholds:

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from models.answer import error_item, item
-from models.predictor import BundlePredictor
+from models.predictor import Answer, BundlePredictor
 from pipeline.errors import FeedbackError, ModelError
-from pipeline.feedback import Feedback, Prediction
+from pipeline.feedback import Feedback
 from pipeline.routing import RoutingPolicy
 from serving.intake import Refused
 
@@ -41,14 +41,15 @@ def score(
 ) -> Scored:
     """Score, decide and put into the answer's form. Never raises for a comment or for the model."""
     thresholds = predictor.calibration.thresholds()
-    answers = iter(predictor.predict_each([entry.text for entry in items if isinstance(entry, Feedback)]))
+    answers = iter(predictor.answer_each([entry.text for entry in items if isinstance(entry, Feedback)]))
     results: list[dict[str, Any]] = []
     errors: dict[int, FeedbackError] = {}
     for position, entry in enumerate(items):
         answer = entry.error if isinstance(entry, Refused) else next(answers)
-        if isinstance(entry, Feedback) and isinstance(answer, Prediction):
-            decision = policy.decide(answer, entry, thresholds=thresholds, now=now)
-            results.append(item(answer, decision=decision, id=entry.id))
+        if isinstance(entry, Feedback) and isinstance(answer, Answer):
+            prediction = answer.prediction
+            decision = policy.decide(prediction, entry, thresholds=thresholds, now=now, text=answer.text)
+            results.append(item(prediction, decision=decision, id=entry.id))
         elif isinstance(answer, FeedbackError):
             _tell(answer)
             errors[position] = answer

@@ -144,6 +144,10 @@ def test_a_policy_for_tasks_that_the_schema_lacks_fits() -> None:
             "[zones.aspects]: task 'aspects' is an aspect task, which has no label of its own; name another task",
         ),
         (
+            {"due": {"task": "sentiment"}, "dangers": {}},
+            "[dangers]: only an ordinal task has levels to raise; 'sentiment' is single",
+        ),
+        (
             {"queue": {"task": "aspects"}},
             "[queue]: task 'aspects' is an aspect task, which has no label of its own; name another task",
         ),
@@ -188,7 +192,7 @@ def test_a_zone_by_name_or_offset(zone: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"queues": {}}, "the file: unknown key 'queues'; known: due, queue, timezone, version, zones"),
+        ({"queues": {}}, "the file: unknown key 'queues'; known: dangers, due, queue, timezone, version, zones"),
         ({"queue": {"name": "x"}}, "[queue]: unknown key 'name'; known: default, labels, task"),
         ({"queue": "x"}, "queue: expected a table; found str"),
         ({"queue": {"labels": {"a": ""}}}, "[queue.labels] a: expected the name of a queue; found ''"),
@@ -200,6 +204,13 @@ def test_a_zone_by_name_or_offset(zone: str) -> None:
         (
             {"due": {"labels": {"low": 0}}},
             "[due.labels] low: expected a time such as '30 min', '4 h' or '1 d'; found 0",
+        ),
+        ({"dangers": []}, "dangers: expected a table; found list"),
+        ({"dangers": {"enable": True}}, "[dangers]: unknown key 'enable'; known: enabled, file"),
+        ({"dangers": {"enabled": "yes"}}, "[dangers] enabled: expected true or false; found 'yes'"),
+        (
+            {"dangers": {"file": ""}},
+            "[dangers] file: expected the name of a file like data/dangers.toml; found ''",
         ),
         ({"timezone": "Moon"}, "timezone: expected '+08:00' or a name such as 'Asia/Shanghai'; found 'Moon'"),
         ({"zones": {"a": {"auto": 1}}}, "[zones.a] needs auto and suggest, nothing else"),
@@ -213,6 +224,97 @@ def test_mistakes_are_told_with_their_place(data: dict[str, Any], message: str) 
     with pytest.raises(ConfigError) as raised:
         policy_from_dict(data)
     assert raised.value.message == f"routing: {message}"
+
+
+LEVELS = ("low", "medium", "high", "critical")
+
+
+def leveled(level: str, **labels: tuple[str, float]) -> Prediction:
+    """As `predicted`, with every level of urgency."""
+    rest = predicted(category=("product", 0.99), **labels)
+    urgency = TaskPrediction(level, 0.97, {name: 0.97 if name == level else 0.01 for name in LEVELS})
+    return Prediction(tasks={**rest.tasks, "urgency": urgency}, aspects={}, model_version="m")
+
+
+def test_a_danger_raises_the_due_time_and_asks_for_a_person(policy: RoutingPolicy) -> None:
+    prediction = leveled("low")
+    decision = policy.decide(prediction, Feedback("充電器冒煙，還漏電"), thresholds=LIMITS, now=NOW)
+    assert decision.due_at == NOW + timedelta(minutes=30)
+    assert (decision.queue, decision.zone) == ("quality", "review")
+    assert decision.reasons == (
+        "category:product", "urgency:low", "raised:critical", "danger:fire", "danger:electric"
+    )  # fmt: skip
+    assert prediction == leveled("low")
+
+
+def test_a_danger_raises_to_its_own_level(policy: RoutingPolicy) -> None:
+    decision = policy.decide(leveled("medium"), Feedback("用完全身过敏"), thresholds=LIMITS, now=NOW)
+    assert decision.due_at == NOW + timedelta(hours=1)
+    assert decision.reasons[1:] == ("urgency:medium", "raised:high", "danger:allergy")
+
+
+def test_only_dangers_above_the_models_level_are_reasons(policy: RoutingPolicy) -> None:
+    both = Feedback("脸上过敏，手还烫伤了")
+    decision = policy.decide(leveled("high"), both, thresholds=LIMITS, now=NOW)
+    assert decision.reasons[1:] == ("urgency:high", "raised:critical", "danger:injury")
+
+
+@pytest.mark.parametrize(
+    ("level", "text"), [("critical", "着火了"), ("high", "全身过敏"), ("low", "没有着火"), ("low", "很好")]
+)
+def test_nothing_is_raised_without_need(policy: RoutingPolicy, level: str, text: str) -> None:
+    decision = policy.decide(leveled(level), Feedback(text), thresholds=LIMITS, now=NOW)
+    assert decision.due_at == NOW + policy.due[level]
+    assert (decision.zone, decision.reasons) == ("auto", ("category:product", f"urgency:{level}"))
+
+
+def test_the_prepared_text_is_taken_where_it_is_given(policy: RoutingPolicy) -> None:
+    decision = policy.decide(leveled("low"), Feedback("很好"), thresholds=LIMITS, now=NOW, text="着火了")
+    assert decision.reasons[2:] == ("raised:critical", "danger:fire")
+
+
+def test_what_the_model_is_unsure_of_is_told_beside_the_danger(policy: RoutingPolicy) -> None:
+    prediction = leveled("low", intent=("ask", 0.1))
+    unsure = {**LIMITS, "category": Thresholds(auto=1.0, suggest=0.5)}
+    decision = policy.decide(prediction, Feedback("着火了"), thresholds=unsure, now=NOW)
+    assert (decision.zone, decision.reasons[2:]) == (
+        "review",
+        ("raised:critical", "danger:fire", "below_auto:category"),
+    )
+
+
+def test_a_schema_without_the_due_task_or_the_level_raises_nothing(policy: RoutingPolicy) -> None:
+    alone = predicted(category=("product", 0.99))
+    assert policy.decide(alone, Feedback("着火了"), thresholds=LIMITS, now=NOW).reasons == ("category:product",)
+    other = predicted(category=("product", 0.99), urgency=("low", 0.99))  # its only level
+    assert policy.decide(other, Feedback("着火了"), thresholds=LIMITS, now=NOW).zone == "auto"
+
+
+def test_a_policy_without_the_table_or_with_it_switched_off_knows_no_dangers() -> None:
+    due = {"labels": {"low": "1 d", "critical": "1 h"}}
+    for data in ({"due": due}, {"due": due, "dangers": {"enabled": False}}):
+        policy = policy_from_dict(data)
+        assert policy.dangers is None
+        decision = policy.decide(leveled("low"), Feedback("着火了"), thresholds=LIMITS, now=NOW)
+        assert (decision.due_at, decision.zone) == (NOW + timedelta(days=1), "auto")
+
+
+def test_words_of_ones_own_lie_beside_the_policy(tmp_path: Path) -> None:
+    words = '[[dangers]]\ngroup = "goods"\nlevel = "high"\nterms = ["塌了"]\n'
+    (tmp_path / "words.toml").write_text(words, encoding="utf-8")
+    (tmp_path / "routing.toml").write_text('[dangers]\nfile = "words.toml"\n', encoding="utf-8")
+    policy = load_policy(tmp_path / "routing.toml")
+    decision = policy.decide(leveled("low"), Feedback("床塌了，还着火了"), thresholds=LIMITS, now=NOW)
+    assert (decision.due_at, decision.reasons[-2:]) == (None, ("raised:high", "danger:goods"))
+    (tmp_path / "words.toml").unlink()
+    with pytest.raises(ConfigError, match=r"danger file .*words\.toml does not exist"):
+        load_policy(tmp_path / "routing.toml")
+
+
+def test_raising_never_makes_the_answer_later() -> None:
+    data = {"due": {"labels": {"high": "1 h", "critical": "2 h"}}, "dangers": {}}
+    decision = policy_from_dict(data).decide(leveled("high"), Feedback("着火了"), thresholds=LIMITS, now=NOW)
+    assert decision.due_at == NOW + timedelta(hours=1)
 
 
 def test_a_file_that_is_not_there_or_no_toml(tmp_path: Path) -> None:
