@@ -4,6 +4,7 @@
     schema.json  calibration.json  config.json  metrics.json  card.md
     linear:   vocabulary.json  weights.safetensors
     network:  model.onnx  model.safetensors  tokenizer.json  encoder.json
+    joint:    the files of both
 
 `open_bundle` refuses a folder in which anything differs from its manifest, before any other file is parsed.
 """
@@ -25,10 +26,9 @@ from pipeline.schema import LabelSchema, schema_from_dict
 FORMAT = 1
 MANIFEST = "manifest.json"
 COMMON_FILES = ("schema.json", "calibration.json", "config.json", "metrics.json", "card.md")
-KIND_FILES = {
-    "linear": ("vocabulary.json", "weights.safetensors"),
-    "network": ("model.onnx", "model.safetensors", "tokenizer.json", "encoder.json"),
-}
+_LINEAR = ("vocabulary.json", "weights.safetensors")
+_NETWORK = ("model.onnx", "model.safetensors", "tokenizer.json", "encoder.json")
+KIND_FILES = {"linear": _LINEAR, "network": _NETWORK, "joint": (*_LINEAR, *_NETWORK)}
 _MANIFEST_LIMIT = 1 << 20  # bytes; a real one has about 2,000
 
 

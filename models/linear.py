@@ -73,10 +73,11 @@ class LinearModel:
         *,
         schema: LabelSchema,
         blocks: Sequence[Block],
-        weights: Mapping[str, npt.NDArray[np.float32]],
+        weights: Mapping[str, npt.NDArray[np.floating]],
         biases: Mapping[str, npt.NDArray[np.float32]],
     ) -> None:
-        """`weights[task]`: (all terms, product of head_width(task)), `biases[task]`: (product of head_width(task),)."""
+        """`weights[task]`: (all terms, product of head_width(task)), in single or half precision;
+        `biases[task]`: (product of head_width(task),)."""
         self.schema = schema
         self.blocks = tuple(blocks)
         self.weights = dict(weights)
@@ -103,6 +104,11 @@ class LinearModel:
         if self._characters is None or not characters:
             return 1.0
         return sum(character in self._characters for character in characters) / len(characters)
+
+    def halved(self) -> "LinearModel":
+        """The same model with its weights rounded to half precision, in which `files` then keeps them."""
+        weights = {name: matrix.astype(np.float16) for name, matrix in self.weights.items()}
+        return LinearModel(schema=self.schema, blocks=self.blocks, weights=weights, biases=self.biases)
 
     def files(self) -> dict[str, bytes]:
         """The bundle's files that hold this model: config.json, vocabulary.json, weights.safetensors."""

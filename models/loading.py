@@ -58,6 +58,11 @@ def model_version(bundle: ModelBundle, registered: str | None = None) -> str:
 def _read(bundle: ModelBundle, threads: int | None) -> LogitModel:
     if bundle.kind == "linear":
         return read_linear(bundle)
-    from models.onnx_model import read_network  # onnxruntime takes 0.2 s to import, which the linear model need not pay
+    # onnxruntime takes 0.2 s to import, which the linear model need not pay
+    if bundle.kind == "joint":
+        from models.joint import read_joint
+
+        return read_joint(bundle, threads)
+    from models.onnx_model import read_network
 
     return read_network(bundle, threads)

@@ -17,6 +17,7 @@ from pipeline.errors import BundleError
 from pipeline.schema import LabelSchema
 
 EMBEDDING = "embedding"
+WEIGHTS = "model.safetensors"
 
 Forward = Callable[[Ids, Ids], Mapping[str, NDArray[np.float32]]]
 """Token ids and attention mask, both (n, length) -> output name -> array of n rows."""
@@ -62,16 +63,29 @@ def read_network(bundle: ModelBundle, threads: int | None = None) -> NetworkMode
 
     Raises BundleError `encoder_invalid`, `tokenizer_invalid` or `graph_invalid`.
     """
+    return onnx_network(
+        bundle.read("model.onnx"),
+        bundle.read(WEIGHTS),
+        tokenizer=read_tokenizer_of(bundle),
+        schema=bundle.schema,
+        threads=threads,
+    )
+
+
+def read_tokenizer_of(bundle: ModelBundle) -> FeedbackTokenizer:
+    """The tokenizer of an opened bundle. Raises BundleError `encoder_invalid` or `tokenizer_invalid`."""
     settings = _settings(bundle.json("encoder.json"))
-    tokenizer = read_tokenizer(bundle.read("tokenizer.json").decode("utf-8"), **settings)
-    return onnx_network(bundle.read("model.onnx"), tokenizer=tokenizer, schema=bundle.schema, threads=threads)
+    return read_tokenizer(bundle.read("tokenizer.json").decode("utf-8"), **settings)
 
 
 def onnx_network(
-    graph: bytes, *, tokenizer: FeedbackTokenizer, schema: LabelSchema, threads: int | None = None
+    graph: bytes, weights: bytes, *, tokenizer: FeedbackTokenizer, schema: LabelSchema, threads: int | None = None
 ) -> NetworkModel:
-    """A network out of a graph's bytes; BundleError `graph_invalid` where its outputs are not those of the schema."""
-    session = _session(graph, threads)
+    """A network out of the bytes of model.onnx and of model.safetensors, to which the graph may refer.
+
+    Raises BundleError `graph_invalid` where its outputs are not those of the schema.
+    """
+    session = _session(graph, weights, threads)
     names = [output.name for output in session.get_outputs()]
     expected = [*(task.name for task in schema.tasks), EMBEDDING]
     if names != expected:
@@ -100,8 +114,10 @@ def _settings(found: Any) -> dict[str, Any]:
     return dict(body)
 
 
-def _session(graph: bytes, threads: int | None) -> ort.InferenceSession:
+def _session(graph: bytes, weights: bytes, threads: int | None) -> ort.InferenceSession:
     options = ort.SessionOptions()
+    # From memory, where they were checked against the manifest: the graph's references never reach the disk.
+    options.add_external_initializers_from_files_in_memory([WEIGHTS], [weights], [len(weights)])
     options.log_severity_level = 3  # errors only: a warning about a graph helps nobody who scores
     if threads is not None:
         options.intra_op_num_threads = threads

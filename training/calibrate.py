@@ -73,7 +73,7 @@ def fit_temperature(task: Task, gold: Labels, logits: NDArray[np.floating]) -> f
     if len(gold) < MIN_ROWS:
         return 1.0
     found = minimize_scalar(
-        lambda log_t: _surprise(task, gold, probabilities(task, logits, float(np.exp(log_t)))),
+        lambda log_t: surprise(task, gold, logits, temperature=float(np.exp(log_t))),
         bounds=(np.log(0.05), np.log(20.0)),
         method="bounded",
         options={"xatol": 1e-4},
@@ -117,9 +117,10 @@ def fit_mentioned(task: Task, gold: Labels, p: Floats) -> float:
     return float(_GRID[best]) if scores[best] - f1(0.5) > MIN_GAIN else 0.5
 
 
-def _surprise(task: Task, gold: Labels, p: Floats) -> float:
-    """Mean negative log-likelihood of the gold labels."""
+def surprise(task: Task, gold: Labels, logits: NDArray[np.floating], *, temperature: float = 1.0) -> float:
+    """Mean negative log-likelihood of the gold labels, in nats."""
     tiny = 1e-12
+    p = probabilities(task, logits, temperature)
     if task.kind is Kind.MULTI:
         return float(-np.log(np.where(gold == 1, p, 1 - p) + tiny).mean())
     chosen = np.take_along_axis(p, gold[..., None], axis=-1)

@@ -16,8 +16,14 @@ def train(  # noqa: PLR0917
     train_files: _Files = None,
     dev: Annotated[Path | None, typer.Option(help="Labelled rows to choose the best epoch by.")] = None,
     test: Annotated[Path | None, typer.Option(help="Labelled rows that nothing is chosen by.")] = None,
-    model: Annotated[str | None, typer.Option(help="network (default) or linear.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="Hugging Face encoder: a local folder or a hub name.")] = None,
+    model: Annotated[str | None, typer.Option(help="network (default), linear, or joint (both together).")] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="shipped (default), none (random weights), or a Hugging Face encoder: a folder or hub name."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Model to go on from: default, a bundle's folder or models:/NAME/2.")
+    ] = None,
     revision: Annotated[str | None, typer.Option(help="Commit of a hub encoder, 40 hexadecimal digits.")] = None,
     profile: Annotated[str | None, typer.Option(help="quick (hundreds of rows) or full (default; thousands).")] = None,
     schema: Annotated[Path | None, typer.Option(help="Label schema in TOML; default: the shipped one.")] = None,
@@ -59,7 +65,7 @@ def train(  # noqa: PLR0917
         "resume": resume or None,
         "register": False if no_register else None,
         "track": False if no_track else None,
-        "network": {"encoder": encoder, "revision": revision},
+        "network": {"encoder": encoder, "revision": revision, "start": start},
     }
     settings = resolve(options, file=config, overrides=overrides or ())
     progress = Terminal() if is_first() else Silent()

@@ -90,12 +90,15 @@ def _prefinetune(
 ) -> None:
     from pipeline.errors import UsageError
     from training.prefinetune import PrefinetuneSettings, prefinetune
-    from training.progress import Terminal
+    from training.processes import is_first
+    from training.progress import Silent, Terminal
 
     if init is None:
         raise UsageError("init_missing", "--objective labels goes on from an encoder; name it with --init")
     settings = PrefinetuneSettings(output, init, data=data, train=tuple(train), seed=seed, resume=resume)
-    record = prefinetune(settings, progress=Terminal())
+    record = prefinetune(settings, progress=Terminal() if is_first() else Silent())
+    if record is None:
+        return
     _show({"encoder": str(output / "encoder"), "leg": dict(record), "run_id": None}, as_json=as_json)
 
 

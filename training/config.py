@@ -14,29 +14,34 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from pipeline.errors import ConfigError
 from training.baseline import LinearSettings
 
-ModelKind = Literal["network", "linear"]
+ModelKind = Literal["network", "linear", "joint"]
 Profile = Literal["quick", "full"]
+
+SHIPPED, NONE = "shipped", "none"
+"""Values of `network.encoder` that are no place."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """The network and how it is trained. The first block builds an encoder anew and is not read with `encoder`."""
+    """The network and how it is trained. The second block builds an encoder anew and is read with `none` only."""
+
+    encoder: str = SHIPPED  # `shipped`, `none` (random weights), a local folder, or a name on the hub with `revision`
+    revision: str | None = None  # a commit, 40 hexadecimal digits
+    start: str | None = None  # a model whose encoder, and heads of like tasks, it goes on from, instead of `encoder`
 
     layers: int = 4
     hidden: int = 256  # a multiple of 64, the width of an attention head
     min_count: int = 2  # rarer characters are unknown, so that the unknown token is learnt
     vocabulary: int = 12_000  # tokens at most
 
-    encoder: str | None = None  # a local folder, or a name on the hub with `revision`
-    revision: str | None = None  # a commit, 40 hexadecimal digits
     max_tokens: int = 256
     pooling: Literal["mean", "cls"] = "mean"
     dropout: float = 0.1
 
-    epochs: int = 8
-    patience: int = 4  # epochs without a better dev figure before it stops
+    epochs: int = 4
+    patience: int = 2  # epochs without a better dev figure before it stops
     batch_size: int = 32  # rows of one process
-    learning_rate: float = 5e-4
+    learning_rate: float = 4e-4
     weight_decay: float = 0.01
     warmup: float = 0.1  # share of all steps
     clip: float = 1.0  # greatest norm of a gradient
@@ -45,7 +50,7 @@ class NetworkSettings:
     adversarial: float = 0.0  # distance by which a second pass moves the embeddings; 0: no second pass
     consistency: float = 0.0  # weight of the disagreement of two passes; 0: one pass
     averaging: float = 0.0  # share of the average of the weights that is kept at every step; 0: no average
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 on a GPU that has it
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: bf16 where there is hardware for it
     checkpoint_steps: int = 200
 
 
@@ -73,9 +78,9 @@ class TrainConfig:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     linear: LinearSettings = field(default_factory=LinearSettings)
 
-    def settings(self) -> NetworkSettings | LinearSettings:
-        """Those of the chosen model."""
-        return self.network if self.model == "network" else self.linear
+    def parts(self) -> tuple[str, ...]:
+        """The tables of settings that the chosen model reads."""
+        return ("network", "linear") if self.model == "joint" else (self.model,)
 
     @property
     def held_out(self) -> float:
@@ -87,12 +92,13 @@ class TrainConfig:
         body = {
             key: value for key, value in asdict(self).items() if key not in ("network", "linear", "output", "resume")
         }
-        body[self.model] = asdict(self.settings())
+        body |= {part: asdict(getattr(self, part)) for part in self.parts()}
         return {key: _plain(value) for key, value in body.items()}
 
     def essence(self) -> dict[str, Any]:
         """What the fitted weights depend on, beside the rows: the same essence can be gone on from after a kill."""
-        return {"model": self.model, "seed": self.seed, **{k: _plain(v) for k, v in asdict(self.settings()).items()}}
+        tables = {part: _plain(asdict(getattr(self, part))) for part in self.parts()}
+        return {"model": self.model, "seed": self.seed, **tables}
 
 
 # A network that starts from nothing wants large steps and many epochs; a pre-trained one is spoilt by them.
@@ -101,11 +107,13 @@ class TrainConfig:
 # full, on 5,369 real comments after 1, 2, 3 epochs: 4 layers of 256 at 5e-4 0.38, 0.57, 0.62; 2 layers at 2e-3, which
 # were ahead on 1,500 rows, 0.40, 0.52, 0.51.
 _QUICK = {"layers": 1, "hidden": 128, "dropout": 0.2, "epochs": 12, "learning_rate": 3e-3, "max_tokens": 128}
-_PROFILES: Mapping[tuple[Profile, bool], Mapping[str, Any]] = {
-    ("quick", False): _QUICK,
-    ("full", False): {},
-    ("quick", True): {"dropout": 0.1, "epochs": 2, "learning_rate": 5e-5, "max_tokens": 128},
-    ("full", True): {"dropout": 0.1, "epochs": 5, "patience": 2, "learning_rate": 3e-5},
+_PROFILES: Mapping[tuple[Profile, str], Mapping[str, Any]] = {
+    ("quick", NONE): _QUICK,
+    ("full", NONE): {"epochs": 8, "patience": 4, "learning_rate": 5e-4},
+    ("quick", SHIPPED): {"epochs": 4, "learning_rate": 5e-4, "max_tokens": 128},
+    ("full", SHIPPED): {},
+    ("quick", "foreign"): {"epochs": 2, "learning_rate": 5e-5, "max_tokens": 128},
+    ("full", "foreign"): {"epochs": 5, "learning_rate": 3e-5},
 }
 
 
@@ -140,7 +148,8 @@ def to_toml(config: TrainConfig) -> str:
 
 def _profile(body: Mapping[str, Any], network: Mapping[str, Any]) -> Mapping[str, Any]:
     profile: Any = body.get("profile", "full")
-    found = _PROFILES.get((profile, bool(network.get("encoder"))))
+    encoder = SHIPPED if network.get("start") else network.get("encoder", SHIPPED)
+    found = _PROFILES.get((profile, encoder if encoder in (SHIPPED, NONE) else "foreign"))
     if found is None:
         raise ConfigError("setting_invalid", f"profile is one of quick, full; found {profile!r}")
     return found

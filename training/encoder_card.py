@@ -34,6 +34,7 @@ def encoder_card(legs: Sequence[Mapping[str, Any]], *, shape: BertConfig, parame
             *_legs(legs),
             "\n## Data\n",
             *_sources(legs[-1]["sources"]),
+            *_labels(legs),
             "",
             _LIMITS,
         ]
@@ -42,15 +43,33 @@ def encoder_card(legs: Sequence[Mapping[str, Any]], *, shape: BertConfig, parame
 
 def _legs(legs: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
-        "| leg | objective | steps | tokens | hours | device | learning rate | loss: masked words | replaced tokens |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| leg | objective | steps | tokens | hours | device | learning rate | loss |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for number, leg in enumerate(legs, 1):
-        losses = leg["losses"]
+        losses = ", ".join(f"{name} {value:.3f}" for name, value in leg["losses"].items() if value)
         lines.append(
             f"| {number} | {leg['objective']} | {leg['steps']:,} | {leg['tokens']:,} | {leg['seconds'] / 3600:.2f} | "
-            f"{leg['device']} | {leg['learning_rate']:g} | {losses.get('mlm', 0):.3f} | {losses.get('rtd', 0):.3f} |"
+            f"{leg['device']} | {leg['learning_rate']:g} | {losses} |"
         )
+    return lines
+
+
+def _labels(legs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The labelled sets of the multi-task rounds."""
+    rounds = [leg for leg in legs if leg["objective"] == "labels"]
+    if not rounds:
+        return []
+    last = rounds[-1]
+    own = ", ".join(last["own"]["files"]) or "none"
+    lines = [
+        f"\n## Labels\n\nThe multi-task round learnt from {last['rows']:,} rows; files of the project's own labels: "
+        f"{own} ({last['own']['held_back']:,} of their rows held back).\n",
+        "| set | labels read | held back |",
+        "|---|---|---|",
+    ]
+    for name, count in last["labels"].items():
+        lines.append(f"| {name} | {count.get('rows', 0):,} | {count.get('held_back', 0):,} |")
     return lines
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.calibration import TaskCalibration
 from pipeline.feedback import Example
 from pipeline.schema import Kind, LabelSchema, Task
+from training.alert_curve import AlertCurve, alert_curve
 from training.bootstrap import DRAWS, Interval, intervals
 from training.columns import Decided, Floats, Labels, labeled
 from training.compare import Comparison, compare
@@ -31,6 +32,7 @@ class TaskReport:
     reliability: Floats  # (bins, 3): mean confidence, share right, rows
     coverage: Coverage
     zones: Mapping[str, float]
+    alerts: AlertCurve | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def _task_report(scored: Scored, task: Task) -> TaskReport:
         reliability=_reliability(task, gold, decided, scored.probabilities[task.name]),
         coverage=curve,
         zones=zones(curve, scored.calibration.task(task.name)),
+        alerts=alert_curve(task, gold, scored.probabilities[task.name]),
     )
 
 
@@ -188,4 +191,10 @@ def _plain(part: TaskReport) -> dict[str, Any]:
             for i in points
         ],
         "zones": dict(part.zones),
+        "alerts": [
+            {"flagged": share, "recall": recall}
+            for share, recall in zip(part.alerts.flagged.tolist(), part.alerts.recall.tolist(), strict=True)
+        ]
+        if part.alerts
+        else None,
     }

@@ -14,9 +14,12 @@ from transformers import BertConfig, PreTrainedConfig, PreTrainedModel
 from models.network import FeedbackClassifier, fit_vocabulary, load_encoder, longest_input, new_classifier
 from models.onnx_export import export, torch_forward
 from models.onnx_model import NetworkModel, onnx_network, tokenizer_settings
+from models.shared_weights import refer_to_weights
 from models.tokenization import FeedbackTokenizer, build_tokenizer, load_tokenizer
+from pipeline.resources import shipped
 from pipeline.schema import LabelSchema
-from training.config import NetworkSettings, TrainConfig
+from training.config import NONE, SHIPPED, NetworkSettings, TrainConfig
+from training.continuing import continue_from
 from training.dataset import tokenize_rows
 from training.fitting import Fitted
 from training.loop import LoopResult, Trainer
@@ -66,8 +69,11 @@ def fit_network(
 
 
 def _build(settings: NetworkSettings, schema: LabelSchema, rows: Rows) -> tuple[FeedbackClassifier, FeedbackTokenizer]:
+    """The untrained classifier: around another model's encoder, a pre-trained one, or random weights."""
+    if settings.start is not None:
+        return continue_from(settings.start, schema, max_tokens=settings.max_tokens, dropout=settings.dropout)
     encoder: PreTrainedConfig | PreTrainedModel
-    if settings.encoder is None:
+    if settings.encoder == NONE:
         tokenizer = build_tokenizer(
             rows.texts,
             max_tokens=settings.max_tokens,
@@ -76,9 +82,10 @@ def _build(settings: NetworkSettings, schema: LabelSchema, rows: Rows) -> tuple[
         )
         encoder = _new_encoder(settings, tokenizer)
     else:
-        encoder = load_encoder(settings.encoder, revision=settings.revision)
+        name = str(shipped("models", "encoder")) if settings.encoder == SHIPPED else settings.encoder
+        encoder = load_encoder(name, revision=settings.revision)
         longest = min(settings.max_tokens, longest_input(encoder.config))
-        tokenizer = load_tokenizer(settings.encoder, revision=settings.revision, max_tokens=longest)
+        tokenizer = load_tokenizer(name, revision=settings.revision, max_tokens=longest)
         fit_vocabulary(encoder, tokenizer)
     return new_classifier(encoder, schema, pooling=settings.pooling, dropout=settings.dropout), tokenizer
 
@@ -98,18 +105,21 @@ def _new_encoder(settings: NetworkSettings, tokenizer: FeedbackTokenizer) -> Ber
 
 
 def _exported(classifier: FeedbackClassifier, tokenizer: FeedbackTokenizer, result: LoopResult) -> Fitted:
-    graph = export(classifier)
+    # Stored in half precision: what answers, and what parity is measured against, has the rounded weights.
+    classifier.to(torch.float16).to(torch.float32)
+    weights = save({name: value.half().contiguous() for name, value in classifier.state_dict().items()})
+    graph = refer_to_weights(export(classifier), weights)
     encoder = {"tokenizer": tokenizer_settings(tokenizer), "config": classifier.config.to_diff_dict()}
     files = {
         "model.onnx": graph,
-        "model.safetensors": save({name: value.contiguous() for name, value in classifier.state_dict().items()}),
+        "model.safetensors": weights,
         "tokenizer.json": tokenizer.to_json().encode(),
         "encoder.json": json.dumps(encoder, ensure_ascii=False, indent=1).encode(),
     }
     schema = classifier.schema
     return Fitted(
         kind="network",
-        model=onnx_network(graph, tokenizer=tokenizer, schema=schema),
+        model=onnx_network(graph, weights, tokenizer=tokenizer, schema=schema),
         files=files,
         reference=NetworkModel(tokenizer=tokenizer, forward=torch_forward(classifier), schema=schema),
         facts={

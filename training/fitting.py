@@ -44,9 +44,11 @@ def fit(config: TrainConfig, schema: LabelSchema, parts: Parts, *, folder: Path,
     if config.model == "linear":
         return _fit_linear(config, schema, parts, progress)
     # torch takes seconds to import, and the linear model does without it.
+    from training.fit_joint import fit_joint
     from training.fit_network import fit_network
 
-    return fit_network(config, schema, parts, folder=folder, progress=progress)
+    chosen = fit_joint if config.model == "joint" else fit_network
+    return chosen(config, schema, parts, folder=folder, progress=progress)
 
 
 def _fit_linear(config: TrainConfig, schema: LabelSchema, parts: Parts, progress: Progress) -> Fitted:

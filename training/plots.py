@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.atomic import atomic_file
-from pipeline.schema import Kind
+from pipeline.schema import Kind, Task
+from training.alert_curve import AlertCurve
 from training.compare import Comparison
 from training.evaluate import Report, TaskReport
 
@@ -33,6 +34,9 @@ def draw_plots(report: Report, folder: Path) -> tuple[Path, ...]:
     drawn = {f"confusion_{part.task.name}.png": draw_confusion(part) for part in report.tasks if _square(part)}
     drawn["reliability.png"] = draw_reliability(report.tasks)
     drawn["risk_coverage.png"] = draw_coverage(report.tasks)
+    drawn |= {
+        f"alerts_{part.task.name}.png": draw_alerts(part.task, part.alerts) for part in report.tasks if part.alerts
+    }
     if report.baseline and report.baseline.headlines:
         drawn["baseline.png"] = draw_differences(report.baseline)
     return tuple(save(figure, folder / name) for name, figure in drawn.items())
@@ -115,6 +119,27 @@ def draw_coverage(parts: Sequence[TaskReport]) -> "Figure":
     axes.set_ylabel("precision")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), labelcolor=INK)
     title(axes, "risk and coverage", "how precise the surest answers are")
+    return figure
+
+
+def draw_alerts(task: Task, curve: AlertCurve) -> "Figure":
+    """Recall of the rows marked `alert` against the share of all rows that is flagged, highest score first."""
+    figure, axes = canvas(5.2, 4.0)
+    prevalence = curve.alerts / curve.rows
+    axes.plot([0, prevalence, 1], [0, 1, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)), label="perfect ranking")
+    axes.plot(curve.flagged, curve.recall, color=SERIES[1], linewidth=1.8, label="this model")
+    for share in (0.1, 0.25, 0.5):
+        recall = curve.recall_at(share)
+        axes.plot(share, recall, "o", color=SERIES[1], markersize=6, markeredgecolor="white")
+        axes.annotate(
+            f"{share:.0%}: {recall:.2f}", (share, recall), xytext=(7, -11), textcoords="offset points", fontsize=8
+        )
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.03))
+    axes.set_xlabel("share of all comments flagged")
+    names = " or ".join(label.key for label in task.labels if label.alert)
+    axes.set_ylabel(f"recall of {names}")
+    axes.legend(frameon=False, fontsize=8, loc="lower right", labelcolor=INK)
+    title(axes, task.name, f"{curve.alerts} of {curve.rows} comments are {names}")
     return figure
 
 

@@ -58,9 +58,10 @@ class PrefinetuneSettings:
     )
 
 
-def prefinetune(settings: PrefinetuneSettings, *, progress: Progress) -> Mapping[str, Any]:
-    """Run the round and write the encoder; returns its record. Ctrl-C saves; `resume` goes on.
+def prefinetune(settings: PrefinetuneSettings, *, progress: Progress) -> Mapping[str, Any] | None:
+    """Run the round and write the encoder; returns its record, or None in the processes beside the first one.
 
+    Ctrl-C saves; `resume` goes on.
     Raises UsageError `output_exists`, and ConfigError and DataError as the readers do.
     """
     if (settings.output / ENCODER).exists():
@@ -75,6 +76,8 @@ def prefinetune(settings: PrefinetuneSettings, *, progress: Progress) -> Mapping
     trainer = _trainer(settings, start, schema, joined([public.rows, rows]), progress)
     began = time.monotonic()
     result = trainer.fit(resume=settings.resume)
+    if not trainer.accelerator.is_main_process:
+        return None
     record = _record(settings, start, public, result, trainer, held=held, seconds=time.monotonic() - began)
     write_encoder(
         settings.output / ENCODER,

@@ -123,7 +123,7 @@ def fit_resumably(
     try:
         return fit(config, schema, parts, folder=folder / CHECKPOINTS, progress=progress)
     except KeyboardInterrupt:
-        if config.model == "network":
+        if config.model != "linear":
             progress.say(f"stopped; go on with the same command and: --resume --output {folder}")
         raise
 

@@ -22,6 +22,8 @@ SETTINGS = (
     "--set",
     "hidden=64",
     "--set",
+    "encoder=none",
+    "--set",
     "layers=1",
     "--set",
     "epochs=4",

@@ -17,7 +17,7 @@ from pipeline.routing import load_policy
 from training.config import resolve
 from training.train import train
 
-TINY = ["profile=quick", "layers=1", "hidden=64", "epochs=1", "max_tokens=32", "track=false"]
+TINY = ["profile=quick", "encoder=none", "layers=1", "hidden=64", "epochs=1", "max_tokens=32", "track=false"]
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> Path:

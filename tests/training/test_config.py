@@ -16,14 +16,16 @@ def test_later_layers_win(tmp_path: Path) -> None:
     file.write_text(
         'name = "shop"\nseed = 1\nprofile = "quick"\n[network]\nepochs = 3\nbatch_size = 8\n', encoding="utf-8"
     )
-    config = resolve({"seed": 2, "network": {"encoder": None}}, file=file, overrides=["network.epochs=5"])
+    config = resolve({"seed": 2, "network": {"encoder": "none"}}, file=file, overrides=["network.epochs=5"])
     assert (config.name, config.seed) == ("shop", 2)
     assert (config.network.epochs, config.network.batch_size) == (5, 8)
     assert (config.network.layers, config.network.hidden) == (1, 128)  # of the profile
 
 
 def test_a_profile_asks_for_other_steps_with_a_trained_encoder() -> None:
-    assert resolve({"profile": "quick"}).network.learning_rate == 3e-3
+    assert resolve({"profile": "quick", "network": {"encoder": "none"}}).network.learning_rate == 3e-3
+    assert resolve({"profile": "quick"}).network.learning_rate == 5e-4
+    assert resolve({"profile": "quick", "network": {"encoder": "folder", "start": "default"}}).network.epochs == 4
     assert resolve({"profile": "quick", "network": {"encoder": "folder"}}).network.learning_rate == 5e-5
 
 
@@ -56,7 +58,7 @@ def test_overrides_are_converted(override: str, model: str, found: object) -> No
         ("hidden=100", "network.hidden is a multiple of 64; found 100"),
         ("pooling=max", "network.pooling is one of mean, cls; found 'max'"),
         ("profile=slow", "profile is one of quick, full; found 'slow'"),
-        ("model=forest", "model is one of network, linear; found 'forest'"),
+        ("model=forest", "model is one of network, linear, joint; found 'forest'"),
         ("network=3", "network is a table of settings; found 3"),
         ("calibration=0.9", "calibration is between 0.0 and 0.5; found 0.9"),
         ("linear.ngrams=[1]", "linear.ngrams is of type tuple; found [1]"),

@@ -102,6 +102,18 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(make_trainer: MakeTr
         assert torch.equal(resumed.classifier.state_dict()[name], values), name
 
 
+def test_every_regularizer_at_once_survives_an_interruption(make_trainer: MakeTrainer) -> None:
+    settings = replace(SETTINGS, averaging=0.9, adversarial=0.5, consistency=1.0, layer_decay=0.8)
+    whole = make_trainer("whole", settings=settings)
+    expected = whole.fit(resume=False)
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer("broken", step=4, settings=settings).fit(resume=False)
+    resumed = make_trainer("broken", settings=settings)
+    assert resumed.fit(resume=True).history == expected.history
+    for name, values in whole.classifier.state_dict().items():
+        assert torch.equal(resumed.classifier.state_dict()[name], values), name
+
+
 def test_ctrl_c_means_the_usual_again_afterwards(make_trainer: MakeTrainer) -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

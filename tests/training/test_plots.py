@@ -19,6 +19,7 @@ def test_a_report_gives_its_pictures(make_scored: Any, tmp_path: Path) -> None:
         "confusion_urgency.png",
         "reliability.png",
         "risk_coverage.png",
+        "alerts_urgency.png",
         "baseline.png",
     ]
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == sorted(path.name for path in paths)

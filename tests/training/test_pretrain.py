@@ -55,9 +55,15 @@ def settings(small_corpus: Path, tmp_path: Path) -> PretrainSettings:
     )
 
 
+def finished(settings: PretrainSettings) -> PretrainResult:
+    result = pretrain(settings, progress=Silent())
+    assert result is not None
+    return result
+
+
 @pytest.fixture
 def leg(settings: PretrainSettings) -> PretrainResult:
-    return pretrain(settings, progress=Silent())
+    return finished(settings)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -95,7 +101,7 @@ def test_killed_leg_ends_as_if_nothing_had_happened(leg: PretrainResult, setting
         pretrain(again, progress=InterruptAt(500))
     assert not (again.output / "encoder").exists()
     assert [path.name for path in (again.output / "checkpoints").iterdir()] == ["step-00000012"]
-    resumed = pretrain(replace(again, resume=True), progress=Silent())
+    resumed = finished(replace(again, resume=True))
     first, second = weights(leg.encoder), weights(resumed.encoder)
     assert all(first[name].equal(second[name]) for name in first)
     assert resumed.leg["steps"] == 24
@@ -104,7 +110,7 @@ def test_killed_leg_ends_as_if_nothing_had_happened(leg: PretrainResult, setting
 
 def test_next_leg_starts_from_the_encoder(leg: PretrainResult, settings: PretrainSettings) -> None:
     short = replace(settings, leg=replace(LEG, steps=1, learning_rate=1e-9))
-    after = pretrain(replace(short, output=settings.output.with_name("two"), init=leg.encoder), progress=Silent())
+    after = finished(replace(short, output=settings.output.with_name("two"), init=leg.encoder))
     first, second = weights(leg.encoder), weights(after.encoder)
     assert all(first[name].equal(second[name]) for name in first)
     heads = [load_file(folder / "heads.safetensors") for folder in (leg.encoder, after.encoder)]
@@ -116,13 +122,13 @@ def test_next_leg_starts_from_the_encoder(leg: PretrainResult, settings: Pretrai
 def test_other_objective_brings_its_own_heads(settings: PretrainSettings) -> None:
     """Though some are named alike, and are of other shapes where the encoder is wider than the generator."""
     wide = replace(settings, output=settings.output.with_name("wide"), shape=Shape(layers=1, hidden=128, positions=64))
-    first = pretrain(wide, progress=Silent()).encoder
+    first = finished(wide).encoder
     other = replace(settings, output=settings.output.with_name("mlm"), init=first, objective="mlm")
-    assert pretrain(other, progress=Silent()).leg["losses"]["rtd"] == 0
+    assert finished(other).leg["losses"]["rtd"] == 0
 
 
 def test_minutes_end_a_leg(settings: PretrainSettings) -> None:
-    result = pretrain(replace(settings, leg=replace(LEG, steps=None, minutes=0.02)), progress=Silent())
+    result = finished(replace(settings, leg=replace(LEG, steps=None, minutes=0.02)))
     assert result.leg["seconds"] == pytest.approx(1.2, abs=1.0)
     assert result.leg["steps"] > 1
 
@@ -131,20 +137,20 @@ def test_changed_settings_are_not_gone_on_with(settings: PretrainSettings) -> No
     with pytest.raises(KeyboardInterrupt):
         pretrain(settings, progress=InterruptAt(500))
     with pytest.raises(ConfigError) as caught:
-        pretrain(replace(settings, resume=True, mask=0.3), progress=Silent())
+        finished(replace(settings, resume=True, mask=0.3))
     assert caught.value.code == "resume_mismatch"
 
 
 def test_refusals(leg: PretrainResult, settings: PretrainSettings, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds a finished leg; name another --output"):
-        pretrain(settings, progress=Silent())
+        finished(settings)
     fresh = replace(settings, output=tmp_path / "fresh")
     with pytest.raises(ConfigError, match="a leg ends after --minutes or after --steps; give one of the two"):
-        pretrain(replace(fresh, leg=LegSettings()), progress=Silent())
+        finished(replace(fresh, leg=LegSettings()))
     with pytest.raises(ConfigError, match="--hidden is a multiple of 64; found 100"):
-        pretrain(replace(fresh, shape=Shape(hidden=100)), progress=Silent())
+        finished(replace(fresh, shape=Shape(hidden=100)))
     with pytest.raises(ConfigError, match="expected a folder with an encoder; found none"):
-        pretrain(replace(fresh, init=tmp_path), progress=Silent())
+        finished(replace(fresh, init=tmp_path))
 
 
 @pytest.mark.slow

@@ -17,7 +17,16 @@ from training.config import TrainConfig, resolve
 from training.progress import Silent
 from training.train import TrainResult, train
 
-TINY = ["profile=quick", "layers=1", "hidden=64", "epochs=2", "max_tokens=32", "learning_rate=0.002", "track=false"]
+TINY = [
+    "profile=quick",
+    "encoder=none",
+    "layers=1",
+    "hidden=64",
+    "epochs=2",
+    "max_tokens=32",
+    "learning_rate=0.002",
+    "track=false",
+]
 
 
 class Heard(Silent):

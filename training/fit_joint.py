@@ -1,0 +1,76 @@
+"""Fits the network and the linear model on the same rows, then how much each is believed, on rows that neither saw."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+from models.joint import JointModel, Mix, mix_file, mixed
+from models.predictor import LogitModel
+from pipeline.schema import LabelSchema, Task
+from training.baseline import fit_linear
+from training.calibrate import MIN_ROWS, surprise
+from training.columns import Labels, gold_columns, labeled
+from training.config import TrainConfig
+from training.fit_network import fit_network
+from training.fitting import Fitted
+from training.progress import Progress
+from training.rows import Parts
+
+Logits = Mapping[str, np.ndarray]
+
+
+def fit_joint(
+    config: TrainConfig, schema: LabelSchema, parts: Parts, *, folder: Path, progress: Progress
+) -> Fitted | None:
+    """Fit both. None in the processes beside the first one."""
+    network = fit_network(config, schema, parts, folder=folder, progress=progress)
+    if network is None:
+        return None
+    progress.say("fitting the linear model")
+    linear = fit_linear(parts.train.examples, schema=schema, settings=config.linear).model.halved()
+    mixes = fit_mixes(schema, parts, network=network.model, linear=linear)
+    for name, mix in mixes.items():
+        progress.say(f"{name}: {mix.network:.2f} network + {mix.linear:.2f} linear")
+    files = linear.files()
+    body = {**json.loads(files["config.json"]), "mix": mix_file(mixes)}
+
+    def together(model: LogitModel) -> JointModel:
+        return JointModel(network=model, linear=linear, mixes=mixes, schema=schema)
+
+    return Fitted(
+        kind="joint",
+        model=together(network.model),
+        files={**network.files, **files, "config.json": json.dumps(body, ensure_ascii=False, indent=1).encode()},
+        reference=together(network.reference) if network.reference else None,
+        facts=network.facts,
+        curves=network.curves,
+    )
+
+
+def fit_mixes(schema: LabelSchema, parts: Parts, *, network: LogitModel, linear: LogitModel) -> dict[str, Mix]:
+    """For every task the two weights under which the held-out rows' labels are likeliest; equal ones without rows."""
+    rows = parts.calibration
+    short = rows.pick(i for i, text in enumerate(rows.texts) if len(network.windows(text)) == 1)
+    if len(short) < MIN_ROWS:
+        return {task.name: Mix() for task in schema.tasks}
+    gold = gold_columns(short.examples, schema)
+    one, other = network.logits(short.texts).logits, linear.logits(short.texts).logits
+    return {task.name: _fit(task, gold.get(task.name), one, other) for task in schema.tasks}
+
+
+def _fit(task: Task, gold: Labels | None, network: Logits, linear: Logits) -> Mix:
+    known = None if gold is None else labeled(gold)
+    if gold is None or known is None or known.sum() < MIN_ROWS:
+        return Mix()
+    column = gold[known]
+    one, other = {task.name: network[task.name][known]}, {task.name: linear[task.name][known]}
+
+    def loss(weights: np.ndarray) -> float:
+        mixes = {task.name: Mix(float(weights[0]), float(weights[1]))}
+        return surprise(task, column, mixed(one, other, mixes)[task.name])
+
+    found = minimize(loss, x0=[0.5, 0.5], bounds=[(0.0, 5.0), (0.0, 5.0)], method="L-BFGS-B")
+    return Mix(round(float(found.x[0]), 4), round(float(found.x[1]), 4))
