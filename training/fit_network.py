@@ -106,8 +106,9 @@ def _new_encoder(settings: NetworkSettings, tokenizer: FeedbackTokenizer) -> Ber
 
 def _exported(classifier: FeedbackClassifier, tokenizer: FeedbackTokenizer, result: LoopResult) -> Fitted:
     # Stored in half precision: what answers, and what parity is measured against, has the rounded weights.
-    classifier.to(torch.float16).to(torch.float32)
-    weights = save({name: value.half().contiguous() for name, value in classifier.state_dict().items()})
+    halves = {name: value.half().contiguous() for name, value in classifier.state_dict().items()}
+    classifier.load_state_dict({name: value.float() for name, value in halves.items()})
+    weights = save(halves)
     graph = refer_to_weights(export(classifier), weights)
     encoder = {"tokenizer": tokenizer_settings(tokenizer), "config": classifier.config.to_diff_dict()}
     files = {
