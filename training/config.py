@@ -80,7 +80,7 @@ class TrainConfig:
 
     def parts(self) -> tuple[str, ...]:
         """The tables of settings that the chosen model reads."""
-        return ("network", "linear") if self.model == "joint" else (self.model,)
+        return _parts(self.model)
 
     @property
     def held_out(self) -> float:
@@ -155,6 +155,10 @@ def _profile(body: Mapping[str, Any], network: Mapping[str, Any]) -> Mapping[str
     return found
 
 
+def _parts(model: str) -> tuple[str, ...]:
+    return ("network", "linear") if model == "joint" else (model,)
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"))
@@ -181,8 +185,12 @@ def _merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _parsed(overrides: Sequence[str], *, model: str) -> dict[str, Any]:
-    """`key=value` strings as a nested table; a bare key that only the chosen model has goes to its table."""
-    own = {"network": NetworkSettings, "linear": LinearSettings}.get(model, NetworkSettings)
+    """`key=value` strings as a nested table; a bare key that only the chosen model has goes to its table.
+
+    Raises ConfigError `setting_invalid` for a bare key of both halves of a joint model.
+    """
+    tables = {"network": NetworkSettings, "linear": LinearSettings}
+    own = {name: tables[name] for name in _parts(model) if name in tables}
     body: dict[str, Any] = {}
     for override in overrides:
         key, equals, text = override.partition("=")
@@ -190,8 +198,12 @@ def _parsed(overrides: Sequence[str], *, model: str) -> dict[str, Any]:
         if not equals or not key:
             raise ConfigError("setting_invalid", f"--set takes key=value; found {override!r}")
         table, dot, name = key.rpartition(".")
-        if not dot and key not in _names(TrainConfig) and key in _names(own):
-            table, name = model, key
+        owners = [part for part, settings in own.items() if key in _names(settings)]
+        if not dot and key not in _names(TrainConfig) and owners:
+            if len(owners) > 1:
+                clear = " or ".join(f"{owner}.{key}" for owner in owners)
+                raise ConfigError("setting_invalid", f"both parts of a joint model have {key!r}; write {clear}")
+            table, name = owners[0], key
         target = body.setdefault(table, {}) if table else body
         target[name] = _value(text.strip())
     return body

@@ -1,4 +1,5 @@
-"""Answers of imagined models, drawn with a seed: good enough to measure, made without any training. And public sets."""
+"""Answers of imagined models, drawn with a seed: good enough to measure, made without any training. Public sets; and
+small trainings."""
 
 import json
 from collections.abc import Callable
@@ -12,8 +13,12 @@ import pytest
 from models.calibration import Calibration
 from pipeline.feedback import Example, Feedback
 from pipeline.schema import Kind, LabelSchema
+from tests.training.labeled_rows import write_rows
 from training.columns import Floats, Labels
+from training.config import resolve
+from training.progress import Silent
 from training.scored import Scored
+from training.train import TrainResult, train
 
 MakeScored = Callable[..., Scored]
 
@@ -86,7 +91,6 @@ def public_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_corpus(public_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The corpus of those sets. Read only."""
     from training.corpus import CorpusSettings, build_corpus
-    from training.progress import Silent
     from training.vocabulary import VocabularySettings
 
     folder = tmp_path_factory.mktemp("corpora") / "corpus"
@@ -99,3 +103,42 @@ def small_corpus(public_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
         progress=Silent(),
     )
     return folder
+
+
+TINY = [
+    "profile=quick",
+    "encoder=none",
+    "layers=1",
+    "hidden=64",
+    "epochs=2",
+    "max_tokens=32",
+    "learning_rate=0.002",
+    "track=false",
+]
+
+RunTraining = Callable[..., TrainResult]
+
+
+@pytest.fixture
+def labeled_files(tmp_path: Path, examples: list[Example]) -> dict[str, Path]:
+    rows: list[dict[str, object]] = [{"text": example.text, **example.labels} for example in examples]
+    return {
+        "train": write_rows(tmp_path / "train.jsonl", rows[:16] + rows[16:18]),
+        "dev": write_rows(tmp_path / "dev.jsonl", rows[16:20]),
+        "test": write_rows(tmp_path / "test.jsonl", rows[20:]),
+    }
+
+
+@pytest.fixture
+def run_training(labeled_files: dict[str, Path], tmp_path: Path) -> RunTraining:
+    """`run_training("network", "epochs=1", output=…)`: two dozen comments to a bundle in `tmp_path`/out."""
+
+    def make(model: str, *overrides: str, progress: Silent | None = None, **options: object) -> TrainResult:
+        given = {**labeled_files, "train": (labeled_files["train"],), "model": model}
+        common = ["track=false"] if model == "linear" else TINY
+        config = resolve({**given, "output": tmp_path / "out", **options}, overrides=[*common, *overrides])
+        result = train(config, progress=progress)
+        assert result is not None
+        return result
+
+    return make

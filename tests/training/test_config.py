@@ -39,6 +39,8 @@ def test_a_profile_asks_for_other_steps_with_a_trained_encoder() -> None:
         ("ngrams=[1, 2]", "linear", lambda c: c.linear.ngrams == (1, 2)),
         ("test=some/file.csv", "linear", lambda c: c.test == Path("some/file.csv")),
         ('name="a b"', "linear", lambda c: c.name == "a b"),
+        ("epochs=3", "joint", lambda c: c.network.epochs == 3),
+        ("strength=2", "joint", lambda c: c.linear.strength == 2.0),
         ("network.encoder=/models/bert", "network", lambda c: c.network.encoder == "/models/bert"),
     ],
 )
@@ -46,6 +48,11 @@ def test_overrides_are_converted(override: str, model: str, found: object) -> No
     config = resolve({"model": model}, overrides=[override])
     assert callable(found)
     assert found(config)
+
+
+def test_a_bare_key_of_both_parts_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'class_weight'; write network\.class_weight or linear\.class_weight$"):
+        resolve({"model": "joint"}, overrides=["class_weight=none"])
 
 
 @pytest.mark.parametrize(

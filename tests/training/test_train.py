@@ -13,20 +13,12 @@ from models.loading import load_predictor
 from models.tokenization import build_tokenizer
 from pipeline.errors import BundleError, ConfigError, UsageError
 from pipeline.feedback import Example
-from training.config import TrainConfig, resolve
+from tests.training.labeled_rows import write_rows
+from training.config import TrainConfig
 from training.progress import Silent
 from training.train import TrainResult, train
 
-TINY = [
-    "profile=quick",
-    "encoder=none",
-    "layers=1",
-    "hidden=64",
-    "epochs=2",
-    "max_tokens=32",
-    "learning_rate=0.002",
-    "track=false",
-]
+RunTraining = Callable[..., TrainResult]
 
 
 class Heard(Silent):
@@ -37,37 +29,9 @@ class Heard(Silent):
         self.messages.append(message)
 
 
-def write(path: Path, rows: list[dict[str, object]]) -> Path:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def files(tmp_path: Path, examples: list[Example]) -> dict[str, Path]:
-    rows: list[dict[str, object]] = [{"text": example.text, **example.labels} for example in examples]
-    return {
-        "train": write(tmp_path / "train.jsonl", rows[:16] + rows[16:18]),
-        "dev": write(tmp_path / "dev.jsonl", rows[16:20]),
-        "test": write(tmp_path / "test.jsonl", rows[20:]),
-    }
-
-
-@pytest.fixture
-def run(files: dict[str, Path], tmp_path: Path) -> Callable[..., TrainResult]:
-    def make(model: str, *overrides: str, progress: Silent | None = None, **options: object) -> TrainResult:
-        given = {"train": (files["train"],), "dev": files["dev"], "test": files["test"], "model": model}
-        common = TINY if model == "network" else ["track=false"]
-        config = resolve({**given, "output": tmp_path / "out", **options}, overrides=[*common, *overrides])
-        result = train(config, progress=progress)
-        assert result is not None
-        return result
-
-    return make
-
-
-def test_a_linear_model_from_files_to_bundle(run: Callable[..., TrainResult]) -> None:
+def test_a_linear_model_from_files_to_bundle(run_training: RunTraining) -> None:
     heard = Heard()
-    result = run("linear", progress=heard)
+    result = run_training("linear", progress=heard)
     assert "2 training rows left out: dev or test holds the same or nearly the same text" in heard.messages
     assert "16 rows to train on, 4 dev, 4 test" in heard.messages  # folds let all of them calibrate too
     assert result.bundle.kind == "linear"
@@ -80,8 +44,8 @@ def test_a_linear_model_from_files_to_bundle(run: Callable[..., TrainResult]) ->
     assert {"card.md", "config.toml", "report-dev.json", "report-test.json", "reliability.png"} <= report
 
 
-def test_a_network_from_files_to_bundle(run: Callable[..., TrainResult], examples: list[Example]) -> None:
-    result = run("network")
+def test_a_network_from_files_to_bundle(run_training: RunTraining, examples: list[Example]) -> None:
+    result = run_training("network")
     metrics = result.bundle.json("metrics.json")
     assert metrics["parity/max_difference"] <= 1e-4
     assert metrics["train/epochs"] == 2
@@ -96,7 +60,7 @@ def test_a_network_from_files_to_bundle(run: Callable[..., TrainResult], example
 
 
 def test_a_network_from_an_encoder_folder(
-    run: Callable[..., TrainResult], examples: list[Example], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    run_training: RunTraining, examples: list[Example], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "encoder"
     tokenizer = build_tokenizer([example.text for example in examples], max_tokens=24, min_count=1)
@@ -113,14 +77,14 @@ def test_a_network_from_an_encoder_folder(
     names = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "[UNK]", "pad_token": "[PAD]"}
     (folder / "tokenizer_config.json").write_text(json.dumps(names), encoding="utf-8")
     capfd.readouterr()
-    result = run("network", f"network.encoder={folder}")
+    result = run_training("network", f"network.encoder={folder}")
     settings = result.bundle.json("encoder.json")
     assert settings["tokenizer"]["max_tokens"] == 24  # the encoder has no more positions
     assert settings["config"]["encoder"]["hidden_size"] == 32
 
 
 def test_files_with_different_labels_train_together_under_another_schema(
-    run: Callable[..., TrainResult], tmp_path: Path
+    run_training: RunTraining, tmp_path: Path
 ) -> None:
     schema = tmp_path / "labels.toml"
     schema.write_text(
@@ -131,49 +95,49 @@ def test_files_with_different_labels_train_together_under_another_schema(
     words = {"ask": "请问怎么弄", "blame": "太差了", "praise": "真不错"}
     kinds = [{"text": f"{word}，第{i}回了", "type": key} for i in range(8) for key, word in words.items()]
     tags = [{"text": f"包裹{i}号，退{i * 37}元", "tags": ["parcel", "money"][: i % 3]} for i in range(12)]
-    result = run(
+    result = run_training(
         "network",
         schema=schema,
-        train=(write(tmp_path / "kinds.jsonl", kinds[6:]), write(tmp_path / "tags.jsonl", tags[3:])),
-        dev=write(tmp_path / "d.jsonl", [*kinds[:6], *tags[:3]]),
+        train=(write_rows(tmp_path / "kinds.jsonl", kinds[6:]), write_rows(tmp_path / "tags.jsonl", tags[3:])),
+        dev=write_rows(tmp_path / "d.jsonl", [*kinds[:6], *tags[:3]]),
         test=None,
     )
     assert [task.name for task in result.bundle.schema.tasks] == ["type", "tags"]
     assert {"dev/type/macro_f1", "dev/tags/micro_f1"} <= set(result.bundle.json("metrics.json"))
 
 
-def test_the_same_seed_gives_the_same_bundle(run: Callable[..., TrainResult], tmp_path: Path) -> None:
-    first = run("linear", output=tmp_path / "a")
-    assert run("linear", output=tmp_path / "b").bundle.digest == first.bundle.digest
-    assert run("linear", output=tmp_path / "c", seed=8).bundle.digest != first.bundle.digest
+def test_the_same_seed_gives_the_same_bundle(run_training: RunTraining, tmp_path: Path) -> None:
+    first = run_training("linear", output=tmp_path / "a")
+    assert run_training("linear", output=tmp_path / "b").bundle.digest == first.bundle.digest
+    assert run_training("linear", output=tmp_path / "c", seed=8).bundle.digest != first.bundle.digest
 
 
-def test_a_finished_training_is_not_touched(run: Callable[..., TrainResult]) -> None:
-    before = run("linear").bundle
+def test_a_finished_training_is_not_touched(run_training: RunTraining) -> None:
+    before = run_training("linear").bundle
     with pytest.raises(UsageError, match=r"holds a finished training; name another --output$"):
-        run("linear", "strength=2")
+        run_training("linear", "strength=2")
     assert open_bundle(before.path).digest == before.digest
 
 
-def test_a_name_that_cannot_be_a_folder_is_told_before_the_fit(run: Callable[..., TrainResult], tmp_path: Path) -> None:
+def test_a_name_that_cannot_be_a_folder_is_told_before_the_fit(run_training: RunTraining, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"up to 64 ASCII letters, digits, - _ \.; found '客服'$"):
-        run("linear", name="客服")
+        run_training("linear", name="客服")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 def test_a_registry_that_does_not_answer_is_told_before_the_fit(
-    run: Callable[..., TrainResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_training: RunTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/nowhere/x.db")
     with pytest.raises(ConfigError, match="check MLFLOW_TRACKING_URI"):
-        run("linear", "track=true")
+        run_training("linear", "track=true")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 def test_a_training_whose_publishing_failed_is_published_by_resume(
-    run: Callable[..., TrainResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_training: RunTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import training.publish
 
@@ -186,12 +150,12 @@ def test_a_training_whose_publishing_failed_is_published_by_resume(
     monkeypatch.setattr(training.publish, "publish", fails)
     heard = Heard()
     with pytest.raises(ConfigError):
-        run("linear", "track=true", progress=heard)
+        run_training("linear", "track=true", progress=heard)
     assert heard.messages[-1] == (
         f"not published; do that with the same command and: --resume --output {tmp_path / 'out'}"
     )
     monkeypatch.setattr(training.publish, "publish", real)
-    again = run("linear", "track=true", resume=True)
+    again = run_training("linear", "track=true", resume=True)
     assert again.version == "fankui/1"
     assert again.reports == {}
     assert json.loads((tmp_path / "out" / "published.json").read_text(encoding="utf-8"))["version"] == "fankui/1"
@@ -204,8 +168,8 @@ def test_a_training_needs_rows() -> None:
 
 
 def test_an_encoder_that_is_nowhere_is_told_before_anything_is_written(
-    run: Callable[..., TrainResult], tmp_path: Path
+    run_training: RunTraining, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=r"^--encoder nowhere/at-all is no local folder"):
-        run("network", "network.encoder=nowhere/at-all")
+        run_training("network", "network.encoder=nowhere/at-all")
     assert not (tmp_path / "out" / "bundle").exists()
