@@ -100,7 +100,9 @@ def test_killed_leg_ends_as_if_nothing_had_happened(leg: PretrainResult, setting
     with pytest.raises(KeyboardInterrupt):
         pretrain(again, progress=InterruptAt(500))
     assert not (again.output / "encoder").exists()
-    assert [path.name for path in (again.output / "checkpoints").iterdir()] == ["step-00000012"]
+    assert [path.name for path in (again.output / "checkpoints").iterdir()] == [
+        "step-00000013"
+    ]  # the step after the signal
     resumed = finished(replace(again, resume=True))
     first, second = weights(leg.encoder), weights(resumed.encoder)
     assert all(first[name].equal(second[name]) for name in first)
@@ -181,4 +183,4 @@ def test_command_builds_the_corpus_and_trains(
 
 def test_unknown_objective(capsys: pytest.CaptureFixture[str]) -> None:
     assert fankui.run(["pretrain", "--output", "x", "--objective", "clm"]) == 2
-    assert "--objective is one of mlm, rtd; found 'clm'" in capsys.readouterr().err
+    assert "--objective is one of mlm, rtd, labels; found 'clm'" in capsys.readouterr().err
