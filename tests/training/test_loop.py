@@ -167,10 +167,14 @@ def test_a_half_written_checkpoint_is_not_seen(tmp_path: Path) -> None:
     assert checkpoint.latest(tmp_path / "none") is None
 
 
-def test_bf16_is_for_gpus_unless_asked_for() -> None:
+@pytest.mark.parametrize("hardware", [True, False])
+def test_bf16_is_for_hardware_that_has_it_unless_asked_for(hardware: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: hardware)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
     cpu = torch.device("cpu")
-    assert not wants_bf16("auto", cpu)
+    assert wants_bf16("auto", cpu) is hardware
     assert wants_bf16("bf16", cpu)
+    assert not wants_bf16("fp32", cpu)
     assert not wants_bf16("fp32", torch.device("cuda"))
 
 
