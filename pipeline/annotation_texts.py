@@ -1,7 +1,7 @@
 """The texts of the public sets that may have been labelled: every string of every `datasets/SET/SPLIT.parquet`.
 
-Mostly a labelled text is a whole cell. Of a dialogue it is one turn or two; and where a set writes line breaks out as
-`\\n`, it was labelled with blanks instead (33 of asap's 99 rows).
+Mostly a labelled text is a whole cell. Of a dialogue it is one turn or two, of a review with a title also both; and
+where a set writes line breaks out as `\\n`, it was labelled with blanks instead (33 of asap's 99 rows).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,10 +9,13 @@ from pathlib import Path
 
 from pipeline.annotations import PublicRow
 from pipeline.readers import RowFile, open_file
-from pipeline.rows import BAD_ROW
+from pipeline.rows import BAD_ROW, Row
 
 DIALOGUES = {"jddc_sample": ","}
 """Sets whose cells hold several turns -> what stands between them. Commas inside a turn are full-width."""
+
+TITLED = {"appstore_reviews": ("title", "text")}
+"""Sets whose reviews have a title: it may have been labelled with the text, a full stop between them."""
 
 _TURNS = 2  # of the 348 dialogue rows 139 are one turn and 209 two
 _BREAK = "\\n"
@@ -32,7 +35,8 @@ def public_rows(files: Sequence[RowFile], *, progress: Callable[[int], None] | N
         for batch in file.batches():
             for number, row in enumerate(batch.rows, start=batch.first_row):
                 cells = [cell for name, cell in row.items() if isinstance(cell, str) and name != BAD_ROW]
-                yield PublicRow(dataset, split, number, tuple(_texts(cells, between)))
+                texts = [*_texts(cells, between), *_whole(row, TITLED.get(dataset, ()))]
+                yield PublicRow(dataset, split, number, tuple(texts))
             done += len(batch.rows)
             if progress:
                 progress(done)
@@ -45,6 +49,12 @@ def _texts(cells: Sequence[str], between: str | None) -> Iterator[str]:
             yield cell.replace(_BREAK, " ")
         if between:
             yield from _runs(cell.split(between))
+
+
+def _whole(row: Row, columns: Sequence[str]) -> Iterator[str]:
+    parts = [str(row[name]).strip() for name in columns if row.get(name)]
+    if len(parts) > 1:
+        yield "。".join(parts)
 
 
 def _runs(turns: Sequence[str]) -> Iterator[str]:

@@ -12,7 +12,8 @@ from pipeline.duplicates import near_duplicate_groups
 from pipeline.resources import shipped
 from pipeline.schema import LabelSchema
 
-PARTS = ("train", "dev", "test")
+SPLIT = ("train", "dev", "test")
+PARTS = (*SPLIT, "domains")
 
 
 def rows(part: str) -> list[dict[str, object]]:
@@ -32,6 +33,7 @@ def test_there_are_enough_and_every_task_is_labelled(schema: LabelSchema) -> Non
     assert counts["train"] >= 900
     assert counts["dev"] >= 150
     assert counts["test"] >= 150
+    assert counts["domains"] == 2697
 
 
 @pytest.mark.parametrize("part", PARTS)

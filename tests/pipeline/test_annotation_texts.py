@@ -31,6 +31,11 @@ def test_every_string_of_every_row_comes_in_order(tmp_path: Path) -> None:
     ]
 
 
+def test_a_review_comes_with_its_title_too(tmp_path: Path) -> None:
+    written(tmp_path, "appstore_reviews/all", title=["闪退 ", None], text=["一打开就退", "好用"], stars=[1, 5])
+    assert [row.texts for row in found(tmp_path)] == [("闪退 ", "一打开就退", "闪退。一打开就退"), ("好用",)]
+
+
 def test_coded_columns_count_and_lists_do_not(tmp_path: Path) -> None:
     coded = pa.array(["好", "好"]).dictionary_encode()
     written(tmp_path, "shop/all", text=coded, topics=pa.array([["价格"], []], pa.list_(pa.string())))
