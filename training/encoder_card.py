@@ -9,8 +9,7 @@ _LIMITS = """## Limits
 
 - It has read comments, complaints, questions, posts and articles in simplified Chinese; other text is foreign to it.
 - Text must be prepared as `pipeline.prepare` does (NFKC, simplified, emoji as words, personal data as placeholders).
-- The posts are of 2011 to 2020, many on one epidemic; the articles are on programming.
-  It knows nothing of later things.
+- The posts are of 2011 to 2020, many on one epidemic. It knows nothing of later things.
 - What people wrote there, it repeats: insults, prejudice and rumours are in the data.
 - It is an encoder: it says nothing by itself and is to be fine-tuned (`fankui train --encoder FOLDER`).
 """
