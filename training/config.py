@@ -65,6 +65,7 @@ class TrainConfig:
     model: ModelKind = "network"
     profile: Profile = "full"
     name: str = "fankui"
+    about: str = ""  # for the card: where the rows are from and how their labels came about
     output: Path | None = None  # None: a new folder under runs/
     seed: int = 7
     text_column: str = "text"

@@ -48,6 +48,7 @@ class Findings:
     def _facts(self) -> dict[str, str]:
         rows = {role: sum(file.rows for file in self.files if file.role == role) for role in ("train", "dev", "test")}
         facts = {
+            **({"labels": self.config.about} if self.config.about else {}),
             "files": ", ".join(f"{file.path.name} ({file.role}, sha256 {file.sha256[:12]})" for file in self.files),
             "rows read": ", ".join(f"{role} {count}" for role, count in rows.items() if count),
             "rows trained on": str(len(self.parts.train)),

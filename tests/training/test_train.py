@@ -31,7 +31,7 @@ class Heard(Silent):
 
 def test_a_linear_model_from_files_to_bundle(run_training: RunTraining) -> None:
     heard = Heard()
-    result = run_training("linear", progress=heard)
+    result = run_training("linear", progress=heard, about="由三人按同一份指南标注。")
     assert "2 training rows left out: dev or test holds the same or nearly the same text" in heard.messages
     assert "16 rows to train on, 4 dev, 4 test" in heard.messages  # folds let all of them calibrate too
     assert result.bundle.kind == "linear"
@@ -40,6 +40,8 @@ def test_a_linear_model_from_files_to_bundle(run_training: RunTraining) -> None:
     assert "test/sentiment/macro_f1" in result.bundle.json("metrics.json")
     (answer,) = load_predictor(result.bundle.path).predict(["客服态度很好"])
     assert answer.model_version == result.bundle.version
+    card = (result.folder / "report" / "card.md").read_text(encoding="utf-8")
+    assert "- labels: 由三人按同一份指南标注。\n- files: train.jsonl" in card
     report = {path.name for path in (result.folder / "report").iterdir()}
     assert {"card.md", "config.toml", "report-dev.json", "report-test.json", "reliability.png"} <= report
 
