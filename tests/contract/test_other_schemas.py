@@ -6,17 +6,10 @@ from pathlib import Path
 import pytest
 
 import fankui
+from pipeline.resources import shipped
 
 pq = pytest.importorskip("pyarrow.parquet")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-SENTIMENT = """
-name = "chnsenticorp"
-version = "1"
-[tasks.sentiment]
-kind = "single"
-labels = [{ key = "0", zh = "负面" }, { key = "1", zh = "正面" }]
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -25,18 +18,17 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FANKUI_HOME", str(tmp_path / "home"))
 
 
-def intents(folder: Path) -> str:
-    """A schema of all intents that the set knows, by their own ids."""
-    names = {}
-    for file in folder.glob("*.parquet"):
-        names |= {row["label"]: row["label_des"] for row in pq.read_table(file).to_pylist()}
-    labels = [f"{{ key = {json.dumps(key)}, zh = {json.dumps(names[key], ensure_ascii=False)} }}" for key in names]
-    return f'name = "cic"\nversion = "1"\n[tasks.intent]\nkind = "single"\nlabels = [{", ".join(labels)}]\n'
-
-
 def trained(folder: Path, test: str, *options: str, task: str, schema: str) -> dict[str, float]:
-    Path("schema.toml").write_text(schema, encoding="utf-8")
-    command = ["train", "--schema", "schema.toml", "--label-column", f"{task}=label", "--no-track", "--output", "run"]
+    command = [
+        "train",
+        "--schema",
+        str(shipped("data", "schemas", schema)),
+        "--label-column",
+        f"{task}=label",
+        "--no-track",
+        "--output",
+        "run",
+    ]
     command += ["--train", str(folder / "train.parquet"), "--dev", str(folder / "dev.parquet")]
     assert fankui.run([*command, "--test", str(folder / f"{test}.parquet"), *options]) == 0
     found: dict[str, float] = json.loads(Path("run/bundle/metrics.json").read_text(encoding="utf-8"))
@@ -46,7 +38,7 @@ def trained(folder: Path, test: str, *options: str, task: str, schema: str) -> d
 def test_sentiment_alone(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = shared_data / "datasets" / "chnsenticorp"
     options = ("--model", "linear", "--set", "folds=0", "--set", "max_features=20000")
-    metrics = trained(folder, "test", *options, task="sentiment", schema=SENTIMENT)
+    metrics = trained(folder, "test", *options, task="sentiment", schema="chnsenticorp.toml")
     assert metrics["test/sentiment/accuracy"] > 0.87
     assert fankui.run(["score", "--model", "run/bundle", "--json", "房间有霉味，床单也没换"]) == 0
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])["results"][0]
@@ -57,7 +49,7 @@ def test_sentiment_alone(shared_data: Path, capsys: pytest.CaptureFixture[str]) 
 def test_118_intents(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = shared_data / "datasets" / "dataclue_cic"
     options = ("--model", "linear", "--set", "folds=0", "--set", "max_features=10000")
-    metrics = trained(folder, "test_public", *options, task="intent", schema=intents(folder))
+    metrics = trained(folder, "test_public", *options, task="intent", schema="dataclue_cic.toml")
     assert metrics["test/intent/macro_f1"] > 0.5
     assert fankui.run(["score", "--model", "run/bundle", "--json", "什么时候发货呀"]) == 0
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])["results"][0]
@@ -72,7 +64,7 @@ def test_a_network_for_sentiment_alone(shared_data: Path, capsys: pytest.Capture
     for name, rows in (("train", 600), ("dev", 100), ("test", 100)):
         pq.write_table(pq.read_table(whole / f"{name}.parquet").slice(0, rows), part / f"{name}.parquet")
     options = ("--profile", "quick", "--set", "epochs=1")
-    metrics = trained(part, "test", *options, task="sentiment", schema=SENTIMENT)
+    metrics = trained(part, "test", *options, task="sentiment", schema="chnsenticorp.toml")
     assert metrics["test/sentiment/rows"] == 100
     assert fankui.run(["score", "--model", "run/bundle", "--json", "房间有霉味，床单也没换"]) == 0
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])["results"][0]
