@@ -16,7 +16,7 @@ def train(  # noqa: PLR0917
     train_files: _Files = None,
     dev: Annotated[Path | None, typer.Option(help="Labelled rows to choose the best epoch by.")] = None,
     test: Annotated[Path | None, typer.Option(help="Labelled rows that nothing is chosen by.")] = None,
-    model: Annotated[str | None, typer.Option(help="network (default), linear, or joint (both together).")] = None,
+    model: Annotated[str | None, typer.Option(help="joint (default: both together), network, or linear.")] = None,
     encoder: Annotated[
         str | None,
         typer.Option(help="shipped (default), none (random weights), or a Hugging Face encoder: a folder or hub name."),

@@ -62,7 +62,7 @@ class TrainConfig:
     dev: Path | None = None
     test: Path | None = None
     schema: Path | None = None  # None: the shipped one
-    model: ModelKind = "network"
+    model: ModelKind = "joint"
     profile: Profile = "full"
     name: str = "fankui"
     about: str = ""  # for the card: where the rows are from and how their labels came about
@@ -127,7 +127,7 @@ def resolve(options: Mapping[str, Any], *, file: Path | None = None, overrides: 
     """
     layers = [_read(file) if file else {}, _given(options)]
     chosen = _merged(layers)
-    layers.append(_parsed(overrides, model=chosen.get("model", "network")))
+    layers.append(_parsed(overrides, model=chosen.get("model", "joint")))
     body = _merged(layers)
     network = dict(_table(body, "network"))
     body["network"] = {**_profile(body, network), **network}

@@ -63,7 +63,7 @@ def test_a_network_for_sentiment_alone(shared_data: Path, capsys: pytest.Capture
     part.mkdir()
     for name, rows in (("train", 600), ("dev", 100), ("test", 100)):
         pq.write_table(pq.read_table(whole / f"{name}.parquet").slice(0, rows), part / f"{name}.parquet")
-    options = ("--profile", "quick", "--set", "epochs=1")
+    options = ("--model", "network", "--profile", "quick", "--set", "epochs=1")
     metrics = trained(part, "test", *options, task="sentiment", schema="chnsenticorp.toml")
     assert metrics["test/sentiment/rows"] == 100
     assert fankui.run(["score", "--model", "run/bundle", "--json", "房间有霉味，床单也没换"]) == 0

@@ -15,6 +15,8 @@ from pipeline.feedback import Example
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (
+    "--model",
+    "network",
     "--profile",
     "quick",
     "--no-track",

@@ -7,7 +7,7 @@ from pipeline.errors import ConfigError
 from training.config import TrainConfig, resolve, to_toml
 
 
-def test_without_anything_it_is_the_full_network() -> None:
+def test_without_anything_it_is_both_models_in_full() -> None:
     assert resolve({}) == TrainConfig()
 
 
@@ -110,7 +110,7 @@ def test_what_is_printed_can_be_given_back(model: str, tmp_path: Path) -> None:
 
 
 def test_paths_are_kept_by_name_only() -> None:
-    body = resolve({"dev": Path("/home/someone/private/dev.csv")}).to_dict()
+    body = resolve({"dev": Path("/home/someone/private/dev.csv"), "model": "network"}).to_dict()
     assert body["dev"] == "dev.csv"
     assert "linear" not in body
 

@@ -162,7 +162,17 @@ def test_encoder_fine_tunes(leg: PretrainResult, tmp_path: Path) -> None:
     assert encoder.config.vocab_size == load_tokenizer(str(leg.encoder), max_tokens=64).backend.get_vocab_size()
     if samples.is_dir():
         files = ["--train", str(samples / "train.jsonl"), "--dev", str(samples / "dev.jsonl")]
-        options = ["--encoder", str(leg.encoder), "--set", "epochs=1", "--no-track", "--output", str(tmp_path / "run")]
+        options = [
+            "--model",
+            "network",
+            "--encoder",
+            str(leg.encoder),
+            "--set",
+            "epochs=1",
+            "--no-track",
+            "--output",
+            str(tmp_path / "run"),
+        ]
         assert fankui.run(["train", *files, *options]) == 0
 
 
