@@ -60,7 +60,7 @@ def _labels(legs: Sequence[Mapping[str, Any]]) -> list[str]:
     if not rounds:
         return []
     last = rounds[-1]
-    own = ", ".join(last["own"]["files"]) or "none"
+    own = ", ".join(f"{file['name']} (sha256 {file['sha256'][:12]})" for file in last["own"]["files"]) or "none"
     lines = [
         f"\n## Labels\n\nThe multi-task round learnt from {last['rows']:,} rows; files of the project's own labels: "
         f"{own} ({last['own']['held_back']:,} of their rows held back).\n",

@@ -139,13 +139,13 @@ def _record(
     """What the round was, in the form of a leg."""
     lengths = trainer.train.lengths
     last = result.history[-1] if result.history else {}
-    own = {path.name: {"sha256": file_digest(path)} for path in settings.train}
+    own = [{"name": path.name, "sha256": file_digest(path)} for path in settings.train]
     return {
         "objective": "labels",
         "steps": result.steps,
         "tokens": int(lengths.sum()) * result.epochs,
         "seconds": round(seconds, 1),
-        "device": device_name(trainer.accelerator.device),
+        "device": f"{trainer.accelerator.num_processes} x {device_name(trainer.accelerator.device)}",
         "learning_rate": settings.network.learning_rate,
         "bf16": trainer.half,
         "losses": {"labels": round(float(last.get("loss", np.nan)), 4)},
