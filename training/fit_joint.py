@@ -66,7 +66,8 @@ def _fit(task: Task, gold: Labels | None, network: Logits, linear: Logits) -> Mi
     if gold is None or known is None or known.sum() < MIN_ROWS:
         return Mix()
     column = gold[known]
-    one, other = {task.name: network[task.name][known]}, {task.name: linear[task.name][known]}
+    # In float64: a network answers in float32, in which the optimizer's small steps would vanish.
+    one, other = ({task.name: model[task.name][known].astype(np.float64)} for model in (network, linear))
 
     def loss(weights: np.ndarray) -> float:
         mixes = {task.name: Mix(float(weights[0]), float(weights[1]))}

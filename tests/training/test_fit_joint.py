@@ -32,7 +32,7 @@ class Imagined:
             logits = noise.normal(size=(len(rows), *width))
             if task.name == "sentiment":
                 logits += skill * np.eye(width[-1])[gold[task.name]]
-            self.found[task.name] = logits
+            self.found[task.name] = logits.astype(np.float32)  # as a network's are
 
     def logits(self, texts: Sequence[str]) -> Outputs:
         assert len(texts) == ROWS
