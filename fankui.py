@@ -35,6 +35,7 @@ VERBS = {
     "data": Verb("pipeline.cli:data_app", "Check, split and count labelled files.", _DATA, group=True),
     "train": Verb("training.cli:train", "Train a model on labelled files, track and register it.", _TRAIN),
     "pretrain": Verb("training.cli_pretrain:pretrain", "Pre-train an encoder on public texts.", _TRAIN),
+    "calibrate": Verb("training.cli_calibrate:calibrate", "Fit a model's probabilities to labelled rows.", _TRAIN),
     "evaluate": Verb("training.cli_evaluate:evaluate", "Measure a model on a labelled file.", _TRAIN),
     "compare": Verb("training.cli_evaluate:compare", "Set two models side by side on one labelled file.", _TRAIN),
     "promote": Verb("training.cli_promote:promote", "Make a model the champion, if it passes the gate.", _TRAIN),

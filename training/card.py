@@ -43,6 +43,13 @@ def model_card(report: Report, *, name: str, kind: str, facts: Mapping[str, str]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+def training_facts(card: str) -> dict[str, str]:
+    """The facts that a card tells of the training, to be told again of the same weights."""
+    section = card.partition("## Training\n")[2].partition("\n## ")[0]
+    lines = (line[2:].partition(": ") for line in section.splitlines() if line.startswith("- "))
+    return {key: value for key, _, value in lines}
+
+
 def _intro(report: Report, kind: str) -> str:
     tasks = ", ".join(f"`{task.name}` ({task.kind}, {len(task.labels)} labels)" for task in report.schema.tasks)
     return (

@@ -104,7 +104,8 @@ def report_on(
     parts = tuple(_task_report(scored, task) for task in scored.tasks)
     for part in parts:
         metrics |= {f"{split}/{part.task.name}/{name}": value for name, value in part.zones.items()}
-        metrics[f"{split}/{part.task.name}/aurc"] = part.coverage.area_under_risk
+        if len(part.coverage.precision):
+            metrics[f"{split}/{part.task.name}/aurc"] = part.coverage.area_under_risk
     return Report(
         split=split,
         model_version=scored.model_version,

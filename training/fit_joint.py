@@ -12,12 +12,13 @@ from models.predictor import LogitModel
 from pipeline.schema import LabelSchema, Task
 from training.baseline import fit_linear
 from training.calibrate import MIN_ROWS, surprise
+from training.calibrate_rows import one_window
 from training.columns import Labels, gold_columns, labeled
 from training.config import TrainConfig
 from training.fit_network import fit_network
 from training.fitting import Fitted
 from training.progress import Progress
-from training.rows import Parts
+from training.rows import Parts, Rows
 
 Logits = Mapping[str, np.ndarray]
 
@@ -31,7 +32,8 @@ def fit_joint(
         return None
     progress.say("fitting the linear model")
     linear = fit_linear(parts.train.examples, schema=schema, settings=config.linear).model.halved()
-    mixes = fit_mixes(schema, parts, network=network.model, linear=linear)
+    rows = one_window(network.model, parts.calibration)
+    mixes = fit_mixes(schema, rows, network=network.model, linear=linear)
     for name, mix in mixes.items():
         progress.say(f"{name}: {mix.network:.2f} network + {mix.linear:.2f} linear")
     files = linear.files()
@@ -50,14 +52,14 @@ def fit_joint(
     )
 
 
-def fit_mixes(schema: LabelSchema, parts: Parts, *, network: LogitModel, linear: LogitModel) -> dict[str, Mix]:
-    """For every task the two weights under which the held-out rows' labels are likeliest; equal ones without rows."""
-    rows = parts.calibration
-    short = rows.pick(i for i, text in enumerate(rows.texts) if len(network.windows(text)) == 1)
-    if len(short) < MIN_ROWS:
+def fit_mixes(schema: LabelSchema, rows: Rows, *, network: LogitModel, linear: LogitModel) -> dict[str, Mix]:
+    """For every task the two weights under which the labels of `rows`, unseen so far, are likeliest; equal ones where
+    they are few. A row is read in one window.
+    """
+    if len(rows) < MIN_ROWS:
         return {task.name: Mix() for task in schema.tasks}
-    gold = gold_columns(short.examples, schema)
-    one, other = network.logits(short.texts).logits, linear.logits(short.texts).logits
+    gold = gold_columns(rows.examples, schema)
+    one, other = network.logits(rows.texts).logits, linear.logits(rows.texts).logits
     return {task.name: _fit(task, gold.get(task.name), one, other) for task in schema.tasks}
 
 

@@ -18,6 +18,7 @@ from pipeline.columns import column_map
 from pipeline.errors import FeedbackError, UsageError
 from pipeline.schema import LabelSchema, load_schema
 from training.calibrate import fit_calibration
+from training.calibrate_rows import calibrated_on
 from training.columns import gold_columns
 from training.config import TrainConfig
 from training.evaluate import Report, evaluate
@@ -143,14 +144,7 @@ def calibrate(config: TrainConfig, fitted: Fitted, schema: LabelSchema, parts: P
     if fitted.unseen is not None:
         gold = gold_columns(fitted.unseen.rows.examples, schema)
         return fit_calibration(schema, gold, fitted.unseen.logits, precision=config.precision_wanted)
-    rows = parts.calibration
-    # Where a text needs several windows its answer is pooled from answers such as these, so they are fitted.
-    short = [i for i, text in enumerate(rows.texts) if len(fitted.model.windows(text)) == 1]
-    rows = rows.pick(short)
-    if not len(rows):
-        return Calibration.identity(schema)
-    logits = fitted.model.logits(rows.texts).logits
-    return fit_calibration(schema, gold_columns(rows.examples, schema), logits, precision=config.precision_wanted)
+    return calibrated_on(fitted.model, schema, parts.calibration, precision=config.precision_wanted)
 
 
 def evaluate_splits(predictor: BundlePredictor, parts: Parts, progress: Progress) -> dict[str, Report]:

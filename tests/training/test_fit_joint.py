@@ -15,7 +15,7 @@ from pipeline.feedback import Example
 from pipeline.schema import LabelSchema
 from training.columns import gold_columns
 from training.fit_joint import fit_mixes
-from training.rows import Parts, Rows
+from training.rows import Rows
 from training.train import TrainResult
 
 ROWS = 400
@@ -38,9 +38,6 @@ class Imagined:
         assert len(texts) == ROWS
         return Outputs(self.found, None)
 
-    def windows(self, text: str) -> list[tuple[int, int]]:
-        return [(0, len(text))]
-
 
 @pytest.fixture
 def rows(examples: list[Example]) -> Rows:
@@ -48,22 +45,18 @@ def rows(examples: list[Example]) -> Rows:
     return Rows(many, tuple(example.text for example in many), 0)
 
 
-def parts(calibration: Rows) -> Parts:
-    return Parts(train=calibration, calibration=calibration, dev=calibration, test=None, leaked=0)
-
-
 def test_the_better_model_is_believed_more(rows: Rows, schema: LabelSchema) -> None:
     good, poor = (Imagined(rows, schema, skill=skill, seed=i) for i, skill in enumerate((3.0, 0.5)))
-    mix = fit_mixes(schema, parts(rows), network=good, linear=poor)["sentiment"]  # type: ignore[arg-type]
-    swapped = fit_mixes(schema, parts(rows), network=poor, linear=good)["sentiment"]  # type: ignore[arg-type]
+    mix = fit_mixes(schema, rows, network=good, linear=poor)["sentiment"]  # type: ignore[arg-type]
+    swapped = fit_mixes(schema, rows, network=poor, linear=good)["sentiment"]  # type: ignore[arg-type]
     assert mix.network > 2 * mix.linear > 0
     assert (mix.network, mix.linear) == pytest.approx((swapped.linear, swapped.network), abs=1e-2)
 
 
 def test_too_few_rows_mix_half_and_half(rows: Rows, schema: LabelSchema) -> None:
     few = rows.pick(range(5))
-    unused: Any = SimpleNamespace(windows=lambda text: [(0, len(text))])
-    mixes = fit_mixes(schema, parts(few), network=unused, linear=unused)
+    unused: Any = SimpleNamespace()
+    mixes = fit_mixes(schema, few, network=unused, linear=unused)
     assert {(mix.network, mix.linear) for mix in mixes.values()} == {(0.5, 0.5)}
 
 
