@@ -1,6 +1,6 @@
 """Comments a second on one core: preparing text and the shipped model, beside scikit-learn's n-gram transform.
 
-    OMP_NUM_THREADS=1 python -m tests.bench.linear_speed
+    OMP_NUM_THREADS=1 python -m tests.bench.speed
 
 All three take the same samples in one run, interleaved, five times; the median and the spread are told.
 """
