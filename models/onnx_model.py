@@ -1,12 +1,16 @@
 """The network as it answers: token-budget batches through onnxruntime, without torch or transformers."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
+
+# Since 1.29 onnxruntime reports to its maker unless told not to, and leaves a device id in the home directory.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort
 
 from models.batching import TOKEN_BUDGET, Ids, pad, token_batches
 from models.bundle import ModelBundle

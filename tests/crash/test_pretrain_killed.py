@@ -15,7 +15,7 @@ import pytest
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
-SIZE = ("--layers", "1", "--hidden", "64", "--rows", "4", "--steps", "120", "--device", "cpu", "--no-track")
+SIZE = ("--layers", "1", "--hidden", "64", "--rows", "4", "--steps", "600", "--device", "cpu", "--no-track")
 LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fankui", "pretrain")
 
 pytestmark = pytest.mark.slow
@@ -52,16 +52,15 @@ def test_two_processes_go_on_after_a_kill(data: Path, tmp_path: Path) -> None:
     finish(start([*corpus, "--output", "whole"], tmp_path / "whole.err"), tmp_path / "whole.err")
     process = start([*corpus, "--output", "killed"], tmp_path / "killed.err")
     ended = time.monotonic() + 120
-    # A folder without a checkpoint has nothing to go on from, so the signal waits for the first steps' logs.
-    while "parameters on 2 x" not in (tmp_path / "killed.err").read_text(encoding="utf-8"):
+    while not list((tmp_path / "killed" / "checkpoints").glob("step-*")):  # written every 200 steps
         assert time.monotonic() < ended
-        time.sleep(0.02)
+        time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) != 0
     assert not (tmp_path / "killed" / "encoder").exists()
     resumed = start([*corpus, "--output", "killed", "--resume"], tmp_path / "resumed.err")
     finish(resumed, tmp_path / "resumed.err")
     record = json.loads((tmp_path / "killed" / "encoder" / "pretraining.json").read_text(encoding="utf-8"))
-    assert record["legs"][-1]["steps"] == 120
+    assert record["legs"][-1]["steps"] == 600
     first, second = (load_file(tmp_path / name / "encoder" / "model.safetensors") for name in ("whole", "killed"))
     assert all(first[name].equal(second[name]) for name in first)

@@ -1,6 +1,9 @@
 """The torch network, its ONNX graph, and that both say the same."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,8 @@ from pipeline.privacy import PLACEHOLDERS
 from pipeline.schema import LabelSchema, schema_from_dict
 
 NO_WEIGHTS = save({})  # a graph that holds its own
+
+ROOT = Path(__file__).resolve().parents[2]
 
 # Task names that a careless graph or module list would trip over, and an order that sorting would change.
 AWKWARD = schema_from_dict(
@@ -278,3 +283,10 @@ def test_a_hub_name_needs_a_pinned_commit(revision: str | None) -> None:
 
 def test_a_pinned_commit_is_accepted() -> None:
     check_encoder_name("hfl/chinese-macbert-base", "a" * 40)
+
+
+def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-B", "-c", "import models.onnx_model"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
