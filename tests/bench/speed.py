@@ -30,7 +30,7 @@ def main() -> None:
         for line in shipped("data", "samples", f"{part}.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     texts = [json.loads(line)["text"] for line in lines]
-    predictor = load_predictor(resolve_model("default"))
+    predictor = load_predictor(resolve_model("default"), threads=1)
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), max_features=50_000, sublinear_tf=True).fit(texts)
     works: dict[str, Callable[[], object]] = {
         "normalize and mask": lambda: [prepare(text) for text in texts],
