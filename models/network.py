@@ -131,12 +131,14 @@ def load_encoder(name: str, *, revision: str | None = None) -> PreTrainedModel:
             dtype=torch.float32,  # transformers 5 would keep the checkpoint's own, often half precision
             **_without_pooler(config),
         )
-        return encoder
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().partition("\n")[0]
         raise ConfigError(
             "encoder_unreadable", f"--encoder {name}: expected a Hugging Face encoder with safetensors: {first}"
         ) from error
+    # transformers keeps where it was, and a model that is given away would tell the folders of its maker's machine.
+    encoder.config._name_or_path = ""
+    return encoder
 
 
 def check_encoder_name(name: str, revision: str | None) -> None:

@@ -80,6 +80,7 @@ def test_a_network_from_an_encoder_folder(
     (folder / "tokenizer_config.json").write_text(json.dumps(names), encoding="utf-8")
     capfd.readouterr()
     result = run_training("network", f"network.encoder={folder}")
+    assert str(tmp_path) not in result.bundle.read("encoder.json").decode()
     settings = result.bundle.json("encoder.json")
     assert settings["tokenizer"]["max_tokens"] == 24  # the encoder has no more positions
     assert settings["config"]["encoder"]["hidden_size"] == 32
