@@ -14,7 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-WEIGHTS = "model.safetensors"
+from models.onnx_model import WEIGHTS
+
 _LEAST = 1024  # elements; smaller constants stay in the graph
 
 

@@ -1,7 +1,6 @@
 """`fankui data join`: labels that are shipped without their texts, put to the texts that the user has."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.errors import ConfigError, DataError, UsageError
+from pipeline.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.annotations import Joined
@@ -38,9 +37,10 @@ def join(
     """
     from pipeline.annotation_texts import public_rows, text_files
     from pipeline.annotations import join_texts, match_texts, read_annotations
+    from pipeline.data_folder import data_folder
 
     targets = _targets(_annotation_files(annotations), output)
-    folder = _data_folder(data)
+    folder = data_folder(data)
     labels = {path: read_annotations(path) for path in targets}
     keys = frozenset(one.key for found in labels.values() for one in found)
     files = text_files(folder)
@@ -86,16 +86,6 @@ def _targets(files: Sequence[Path], output: Path) -> dict[Path, Path]:
     if there:
         raise UsageError("output_exists", f"{there} exists already; name another place with --output")
     return targets
-
-
-def _data_folder(named: Path | None) -> Path:
-    """Raises ConfigError `data_missing`."""
-    folder = named or (Path(os.environ["FANKUI_DATA"]) if os.environ.get("FANKUI_DATA") else None)
-    if folder is None or not (folder / "datasets").is_dir():
-        found = "nothing" if folder is None else str(folder)
-        message = f"expected a folder that holds datasets/ in --data or FANKUI_DATA; found {found}"
-        raise ConfigError("data_missing", message)
-    return folder
 
 
 def _absent_sets(folder: Path) -> list[str]:

@@ -4,7 +4,6 @@ They are a safety net below the model: what is found may raise a decision (pipel
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.assertion import BORDERS, asserted
+from pipeline.config_file import read_config_file, unknown_key
 from pipeline.errors import ConfigError, TextError
 from pipeline.resources import shipped
 from pipeline.text import normalize
@@ -102,18 +102,8 @@ def find_dangers(text: str, lexicon: DangerLexicon) -> tuple[Danger, ...]:
 def load_dangers(path: Path | None = None) -> DangerLexicon:
     """Read a lexicon from TOML; without a path the shipped one. Raises ConfigError with the place of the mistake."""
     path = path or shipped("data", "dangers.toml")
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(
-            "dangers_missing", f"danger file {path} does not exist; correct file in [dangers] of the routing policy"
-        ) from None
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise ConfigError("dangers_unreadable", f"danger file {path} cannot be read: {why}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError("dangers_unreadable", f"danger file {path} is not valid: {error}") from None
-    return dangers_from_dict(data)
+    advice = "correct file in [dangers] of the routing policy"
+    return dangers_from_dict(read_config_file(path, name="danger", code="dangers", advice=advice))
 
 
 def dangers_from_dict(data: Mapping[str, Any]) -> DangerLexicon:
@@ -193,9 +183,8 @@ def _together(between: str) -> bool:
 
 
 def _only(body: Mapping[str, Any], allowed: set[str], where: str) -> None:
-    unknown = sorted(set(body) - allowed)
-    if unknown:
-        raise _invalid(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(sorted(allowed))}")
+    if wrong := unknown_key(body, allowed, where):
+        raise _invalid(wrong)
 
 
 def _invalid(message: str) -> ConfigError:

@@ -5,7 +5,6 @@ Zones: `auto` may be acted on unseen, `suggest` is worth proposing to a person, 
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone, tzinfo
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pipeline.config_file import read_config_file, unknown_key
 from pipeline.dangers import DangerLexicon, find_dangers, load_dangers
 from pipeline.errors import ConfigError
 from pipeline.feedback import Decision, Feedback, Prediction
@@ -157,15 +157,7 @@ class RoutingPolicy:
 def load_policy(path: Path | None = None) -> RoutingPolicy:
     """Read a policy from TOML; without a path the shipped one. Raises ConfigError with the place of the mistake."""
     path = path or shipped("data", "routing.toml")
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError("routing_missing", f"routing file {path} does not exist; give --routing FILE.toml") from None
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise ConfigError("routing_unreadable", f"routing file {path} cannot be read: {why}") from None
-    except (ValueError, RecursionError) as error:
-        raise ConfigError("routing_unreadable", f"routing file {path} is not valid: {error}") from None
+    data = read_config_file(path, name="routing", code="routing", advice="give --routing FILE.toml")
     return policy_from_dict(data, folder=path.parent)
 
 
@@ -285,9 +277,8 @@ def _table(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _only(body: Mapping[str, Any], allowed: set[str], where: str) -> None:
-    unknown = sorted(set(body) - allowed)
-    if unknown:
-        raise _invalid(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(sorted(allowed))}")
+    if wrong := unknown_key(body, allowed, where):
+        raise _invalid(wrong)
 
 
 def _invalid(message: str) -> ConfigError:

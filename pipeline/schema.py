@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline.config_file import read_config_file, unknown_key
 from pipeline.errors import SchemaError
 from pipeline.resources import shipped
 
@@ -145,16 +146,9 @@ def load_schema(path: Path | None = None) -> LabelSchema:
     Raises SchemaError with the place of the mistake.
     """
     path = path or shipped("data", "schema.toml")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except FileNotFoundError:
-        raise SchemaError("schema_missing", f"schema file {path} does not exist; give --schema FILE.toml") from None
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise SchemaError("schema_unreadable", f"schema file {path} cannot be read: {why}") from None
-    except (ValueError, RecursionError) as error:
-        raise SchemaError("schema_unreadable", f"schema file {path} is not valid: {error}") from None
+    parse = json.loads if path.suffix == ".json" else tomllib.loads
+    advice = "give --schema FILE.toml"
+    data = read_config_file(path, name="schema", code="schema", advice=advice, error=SchemaError, parse=parse)
     return schema_from_dict(data)
 
 
@@ -280,9 +274,8 @@ def _satisfaction(value: Any, where: str) -> float | None:
 
 
 def _only(body: Mapping[str, Any], allowed: set[str], where: str) -> None:
-    unknown = sorted(set(body) - allowed)
-    if unknown:
-        raise SchemaError("schema_invalid", f"{where}: unknown key {unknown[0]!r}; known: {', '.join(sorted(allowed))}")
+    if wrong := unknown_key(body, allowed, where):
+        raise SchemaError("schema_invalid", wrong)
 
 
 def _plain(label: Label) -> dict[str, Any]:

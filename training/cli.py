@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli import LabelColumn
+
 if TYPE_CHECKING:
     from training.train import TrainResult
 
@@ -30,9 +32,7 @@ def train(  # noqa: PLR0917
     config: Annotated[Path | None, typer.Option(help="Settings in TOML, as a training prints them.")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value over all other settings.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
-    label_column: Annotated[
-        list[str] | None, typer.Option("--label-column", help="TASK=COLUMN, where a column is not named like its task.")
-    ] = None,
+    label_column: LabelColumn = None,
     name: Annotated[str | None, typer.Option(help="Name of the model, also in the registry.")] = None,
     output: Annotated[Path | None, typer.Option(help="Folder of this training; default: a new one in runs/.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same rows: same model.")] = None,

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli import LabelColumn, TextColumn
+
 
 def calibrate(
     model: Annotated[str, typer.Argument(help="Bundle folder, 'default' or models:/NAME@ALIAS.")],
@@ -15,11 +17,8 @@ def calibrate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new model.")],
     split: Annotated[str, typer.Option(help="Name of the rows of --test in figures, such as test or dev.")] = "test",
     precision: Annotated[float, typer.Option(min=0.5, max=1.0, help="Wanted of the answers in the zone `auto`.")] = 0.9,
-    text_column: Annotated[str, typer.Option("--text-column", help="Column that holds the comment.")] = "text",
-    label_column: Annotated[
-        list[str] | None,
-        typer.Option("--label-column", help="TASK=COLUMN, where a column is not named like its task."),
-    ] = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Fit temperatures, cuts, thresholds and a joint model's mix on labelled rows; the weights stay as they are.

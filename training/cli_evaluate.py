@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli import LabelColumn, TextColumn
+
 if TYPE_CHECKING:
     from models.predictor import BundlePredictor
     from pipeline.feedback import Example
@@ -14,10 +16,6 @@ if TYPE_CHECKING:
     from training.gate import Verdict
 
 _Files = Annotated[list[Path], typer.Argument(help="Labelled files: csv, jsonl, parquet or xlsx.", show_default=False)]
-_Text = Annotated[str, typer.Option("--text-column", help="Column that holds the comment.")]
-_Labels = Annotated[
-    list[str] | None, typer.Option("--label-column", help="TASK=COLUMN, where a column is not named like its task.")
-]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _Draws = Annotated[int, typer.Option(min=100, max=100_000, help="Bootstrap draws for the intervals.")]
 _Gate = Annotated[bool, typer.Option("--gate", help="Apply the promotion gate; exit 3 if it fails.")]
@@ -35,8 +33,8 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for report.json, card.md and plots.")
     ] = None,
-    text_column: _Text = "text",
-    label_column: _Labels = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
     gate: _Gate = False,
     gate_file: _GateFile = None,
     draws: _Draws = 1000,
@@ -82,8 +80,8 @@ def compare(
         bool, typer.Option("--all", help="Show every figure, not only each task's headline.")
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the differences into this PNG file.")] = None,
-    text_column: _Text = "text",
-    label_column: _Labels = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
     gate: _Gate = False,
     gate_file: _GateFile = None,
     draws: _Draws = 1000,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli import LabelColumn, TextColumn
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,10 +22,8 @@ def promote(
     against: Annotated[str | None, typer.Option(help="Model to hold it against instead of the champion.")] = None,
     gate_file: Annotated[Path | None, typer.Option(help="Gate rules (TOML) instead of the shipped ones.")] = None,
     no_gate: Annotated[bool, typer.Option("--no-gate", help="Promote it whatever its figures are.")] = False,
-    text_column: Annotated[str, typer.Option("--text-column", help="Column that holds the comment.")] = "text",
-    label_column: Annotated[
-        list[str] | None, typer.Option("--label-column", help="TASK=COLUMN, where a column is not named like its task.")
-    ] = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Make a model the champion: the one that `score` and `serve` use when none is named.

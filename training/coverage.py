@@ -22,7 +22,7 @@ class Coverage:
     @property
     def area_under_risk(self) -> float:
         """Mean error over all coverages (AURC, Geifman and El-Yaniv 2018); lower is better."""
-        return float(np.mean(1 - self.precision)) if len(self.precision) else float("nan")
+        return float(np.mean(1 - self.precision))
 
     def threshold(self, precision: float) -> float:
         """The least confidence whose surest answers reach `precision`, or NEVER.

@@ -17,8 +17,8 @@ def has_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def device_name(device: torch.device) -> str:
-    """For people: the GPU's name, or the processor's kind and its threads."""
+def device_name(device: torch.device, processes: int) -> str:
+    """For people: how many times the GPU's name, or the processor's kind and its threads."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+        return f"{processes} x {torch.cuda.get_device_name(device)}"
+    return f"{processes} x {platform.machine()} CPU, {torch.get_num_threads()} threads"

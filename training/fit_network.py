@@ -13,7 +13,7 @@ from transformers import BertConfig, PreTrainedConfig, PreTrainedModel
 
 from models.network import FeedbackClassifier, fit_vocabulary, load_encoder, longest_input, new_classifier
 from models.onnx_export import export, torch_forward
-from models.onnx_model import NetworkModel, onnx_network, tokenizer_settings
+from models.onnx_model import WEIGHTS, NetworkModel, onnx_network, tokenizer_settings
 from models.shared_weights import refer_to_weights
 from models.tokenization import FeedbackTokenizer, build_tokenizer, load_tokenizer
 from pipeline.resources import shipped
@@ -113,7 +113,7 @@ def _exported(classifier: FeedbackClassifier, tokenizer: FeedbackTokenizer, resu
     encoder = {"tokenizer": tokenizer_settings(tokenizer), "config": classifier.config.to_diff_dict()}
     files = {
         "model.onnx": graph,
-        "model.safetensors": weights,
+        WEIGHTS: weights,
         "tokenizer.json": tokenizer.to_json().encode(),
         "encoder.json": json.dumps(encoder, ensure_ascii=False, indent=1).encode(),
     }

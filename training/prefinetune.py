@@ -22,6 +22,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from models.network import new_classifier
+from pipeline.data_folder import data_folder
 from pipeline.errors import UsageError
 from pipeline.schema import LabelSchema, load_schema
 from training.config import NetworkSettings
@@ -34,7 +35,6 @@ from training.loop import LoopResult, Trainer
 from training.pretrain import CHECKPOINTS, ENCODER
 from training.progress import Progress
 from training.public_labels import LabeledSet, joined_schema, labeled_rows, public_labels
-from training.public_sets import data_folder
 from training.rows import Rows, hold_out, joined, read_rows
 
 _DEV_ROWS = 2_000
@@ -145,7 +145,7 @@ def _record(
         "steps": result.steps,
         "tokens": int(lengths.sum()) * result.epochs,
         "seconds": round(seconds, 1),
-        "device": f"{trainer.accelerator.num_processes} x {device_name(trainer.accelerator.device)}",
+        "device": device_name(trainer.accelerator.device, trainer.accelerator.num_processes),
         "learning_rate": settings.network.learning_rate,
         "bf16": trainer.half,
         "losses": {"labels": round(float(last.get("loss", np.nan)), 4)},

@@ -20,6 +20,7 @@ from torch import nn
 from transformers import BertModel
 
 from models.tokenization import MASK, SPECIALS, FeedbackTokenizer, read_tokenizer
+from pipeline.data_folder import data_folder
 from pipeline.errors import ConfigError, UsageError
 from training.checkpoint import Standing
 from training.cooccurrence import embeddings
@@ -45,7 +46,6 @@ from training.objectives import (
 )
 from training.packing import Batch, Corpus, batches, open_corpus
 from training.progress import Progress
-from training.public_sets import data_folder
 from training.vocabulary import VocabularySettings
 
 ENCODER, CHECKPOINTS = "encoder", "checkpoints"
@@ -102,7 +102,7 @@ def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResul
     prefer_attention(model, device)
     # From here on every process masks its own rows in its own way.
     set_seed(settings.seed, device_specific=True)
-    where = f"{accelerator.num_processes} x {device_name(device)}"
+    where = device_name(device, accelerator.num_processes)
     progress.say(f"{sum(p.numel() for p in model.parameters()):,} parameters on {where}")
     leg = Leg(
         model=model,

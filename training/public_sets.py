@@ -4,14 +4,13 @@ data/public_sets.toml lists them; the files are the user's own, under the folder
 """
 
 import json
-import os
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
 from pipeline.resources import shipped
 
 Kind = Literal["feedback", "general"]
@@ -45,20 +44,6 @@ def public_sets(file: Path | None = None) -> tuple[PublicSet, ...]:
         )
         for name, entry in body.items()
     )
-
-
-def data_folder(named: Path | None = None) -> Path:
-    """The folder with `datasets/` and `triage/`: the given one, else `$FANKUI_DATA`.
-
-    Raises ConfigError `data_missing`.
-    """
-    folder = named or (Path(os.environ["FANKUI_DATA"]) if os.environ.get("FANKUI_DATA") else None)
-    if folder is None or not (folder / "datasets").is_dir():
-        found = "nothing" if folder is None else str(folder)
-        raise ConfigError(
-            "data_missing", f"expected a folder that holds datasets/ in --data or FANKUI_DATA; found {found}"
-        )
-    return folder
 
 
 def present_sets(data: Path, sets: tuple[PublicSet, ...]) -> tuple[PublicSet, ...]:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigError, DataError
+from pipeline.errors import DataError
 from training.public_sets import (
     PublicSet,
-    data_folder,
     evaluation_texts,
     present_sets,
     public_sets,
@@ -58,13 +57,3 @@ def test_evaluation_texts_are_dev_and_the_splits(public_data: Path) -> None:
         "atec_pairs",
         "unlabelled_weibo_ced",
     ]
-
-
-def test_data_folder_is_named_or_set(public_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("FANKUI_DATA", str(public_data))
-    assert data_folder() == public_data
-    with pytest.raises(ConfigError, match=f"expected a folder that holds datasets/ .*; found {tmp_path}"):
-        data_folder(tmp_path)
-    monkeypatch.delenv("FANKUI_DATA")
-    with pytest.raises(ConfigError, match="found nothing"):
-        data_folder()
