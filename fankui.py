@@ -36,6 +36,7 @@ VERBS = {
     "train": Verb("training.cli:train", "Train a model on labelled files, track and register it.", _TRAIN),
     "pretrain": Verb("training.cli_pretrain:pretrain", "Pre-train an encoder on public texts.", _TRAIN),
     "calibrate": Verb("training.cli_calibrate:calibrate", "Fit a model's probabilities to labelled rows.", _TRAIN),
+    "quantize": Verb("training.cli_quantize:quantize", "Add a form in 8 bits to a network.", _TRAIN),
     "evaluate": Verb("training.cli_evaluate:evaluate", "Measure a model on a labelled file.", _TRAIN),
     "compare": Verb("training.cli_evaluate:compare", "Set two models side by side on one labelled file.", _TRAIN),
     "promote": Verb("training.cli_promote:promote", "Make a model the champion, if it passes the gate.", _TRAIN),
@@ -52,7 +53,7 @@ _EXTRAS = dict.fromkeys(
         *("datasketch", "onnx", "matplotlib", "pandas"),
     ),
     "train",
-) | {"mlflow": "registry"}
+) | {"mlflow": "registry", "ray": "ray"}
 _EXIT_CODES = {UsageError: 2, GateFailed: 3}
 
 

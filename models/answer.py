@@ -15,7 +15,8 @@ from pipeline.schema import POLARITIES, Kind, LabelSchema
 ALTERNATIVES = 3
 """Labels beside the chosen one that the HTTP answer names."""
 
-_DIGITS = 6  # of probabilities: they are good to two
+DIGITS = 6
+"""Decimal places of every number in an answer; probabilities are good to two."""
 
 
 def column_kinds(
@@ -61,7 +62,7 @@ def columns(
     row: dict[str, Any] = dict.fromkeys(name for name, _ in kinds)
     row["model_version"] = model_version or None
     if error is not None:
-        row["error"] = f"{error.code}: {error.message}"
+        row["error"] = error_text(error)
     if prediction is not None:
         row.update(_labels(prediction))
         row.update(_numbers(prediction, all_probabilities))
@@ -94,6 +95,11 @@ def every_probability(prediction: Prediction) -> dict[str, dict[str, float]]:
         name: {key: _round(value) for key, value in values.items()}
         for name, values in {**tasks, **prediction.mentioned}.items()
     }
+
+
+def error_text(error: FeedbackError) -> str:
+    """What the column `error` says."""
+    return f"{error.code}: {error.message}"
 
 
 def error_item(error: FeedbackError, *, id: str = "") -> dict[str, Any]:  # noqa: A002
@@ -165,4 +171,4 @@ def _iso(time: datetime | None) -> str | None:
 
 
 def _round(value: float) -> float:
-    return round(value, _DIGITS)
+    return round(value, DIGITS)

@@ -1,49 +1,47 @@
-"""Scoring of a file of any length: batch by batch, one bad row never stops it, a killed run goes on where it was.
+"""Scoring of files of any length: bounded memory, one bad row never stops it, a killed run goes on where it was.
 
-The answers of every batch are kept in a hidden folder beside the target, without the comments themselves
+The answers are kept in a hidden folder beside the target, segment by segment and without the comments
 (models/batch_journal.py); at the end the source is read once more and written out with its answers, atomically.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from models.answer import column_kinds, columns
 from models.batch_columns import OutputColumns
-from models.batch_journal import Journal, decode_cells, encode_cells, file_digest
-from models.evidence import explain
-from models.predictor import Answer, BundlePredictor
-from pipeline.columns import ColumnMap, require_columns, to_feedback
-from pipeline.errors import DataError, FeedbackError, TextError, UsageError
-from pipeline.feedback import Feedback
+from models.batch_flow import Flow
+from models.batch_join import join
+from models.batch_journal import Journal, file_digest
+from models.batch_rows import RowReader
+from models.batch_scoring import RowScorer, ScoreOptions, output_columns
+from models.batch_segment import EVIDENCE, Segment, changed
+from models.batch_session import Session, scoring_session
+from models.predictor import BundlePredictor
+from pipeline.columns import require_columns
+from pipeline.errors import DataError, UsageError
 from pipeline.readers import RowFile, file_format, open_file
 from pipeline.routing import RoutingPolicy
-from pipeline.rows import BAD_ROW, Row
-from pipeline.writers import Column, open_writer
+from pipeline.rows import Row, RowBatch
 
-UNREADABLE_TIME = "created_at_unreadable"
-"""Flag of a row whose created_at is no time; its due time then runs from the time of scoring."""
+__all__ = ["EVIDENCE", "RowScorer", "ScoreOptions", "ScoreProgress", "ScoreSummary", "output_columns", "score_file"]
 
-EMBEDDING = "embedding"
-EVIDENCE = "evidence"
+_SEGMENT_ROWS = 8192
+_JOB_TEXTS = 2048  # sorted by length, they give some hundred batches of like length
+_SLOW_SEGMENT_ROWS = 512  # with evidence a comment takes a hundred times as long
+_SLOW_JOB_TEXTS = 64
+_MOST_SEGMENT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreOptions:
-    """What is written, and how the source's columns are called."""
+class ScoreProgress:
+    """How far a run is: rows whose answers are kept, and those of them that took no pass of the model."""
 
-    columns: ColumnMap = field(default_factory=ColumnMap)
-    prefix: str = ""  # before every output column
-    overwrite: bool = False  # output columns replace input columns of the same name
-    all_probabilities: bool = False
-    explain: bool = False
-    embeddings: bool = False
+    rows: int
+    cached: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,7 @@ class ScoreSummary:
     rows: int
     failed: int  # rows with an error
     resumed: int  # rows whose answers were there from an earlier run
+    cached: int  # rows of this run whose text had been answered before
     zones: Mapping[str, int]
     seconds: float
     model_version: str
@@ -66,44 +65,44 @@ def score_file(
     predictor: BundlePredictor,
     policy: RoutingPolicy,
     options: ScoreOptions | None = None,
-    progress: Callable[[int], None] | None = None,
+    session: Session | None = None,
+    progress: Callable[[ScoreProgress], None] | None = None,
+    keep_mark: bool = False,
 ) -> ScoreSummary:
-    """Score every row of `source` into `target`; `progress` is called with the number of rows done so far.
+    """Score every row of `source` into `target`.
 
-    Raises DataError for a file that cannot be read or written, UsageError for columns that clash. A clash that only a
-    late row brings stops the run too; what is scored by then is used again under `prefix` or `overwrite`.
+    `session`: of the same predictor, policy and options, where several files or processes share one; else this process
+    does it alone. `keep_mark` leaves a note beside the target, by which another run of the same command passes over it.
+    Raises DataError for a file that cannot be read or written, UsageError for columns that clash, ModelError
+    `worker_lost`. A clash that only a late row brings stops the run too; what is scored by then is used again under
+    `prefix` or `overwrite`.
     """
     started = time.monotonic()
     options = options or ScoreOptions()
     file = open_file(source)
-    output = _plan(file, target, predictor, options)
-    journal = Journal.open(target, _key(file, predictor, policy, options))
-    scorer = _Scorer(predictor, policy, options, journal.now)
-    resumed = rows = 0
-    for batch in file.batches():
-        if journal.has(batch.first_row):
-            resumed += len(batch.rows)
-        else:
-            journal.keep(batch.first_row, [encode_cells(cells) for cells in scorer.answers(batch.rows)])
-        output.see(batch.rows)
-        rows += len(batch.rows)
-        if progress is not None:
-            progress(rows)
-    failed, zones = _join(file, target, journal=journal, output=output)
-    journal.remove()
-    return ScoreSummary(target, rows, failed, resumed, zones, time.monotonic() - started, predictor.model_version)
-
-
-def output_columns(predictor: BundlePredictor, options: ScoreOptions, *, nested: bool) -> list[Column]:
-    """Columns that scoring adds, named without the prefix. `nested`: the format can hold lists of objects."""
-    kinds: list[tuple[str, Any]] = list(
-        column_kinds(predictor.schema, routed=True, all_probabilities=options.all_probabilities)
+    with ExitStack() as stack:
+        session = session or stack.enter_context(scoring_session(predictor, policy, options))
+        output = _plan(file, target, predictor, options)
+        key = _key(file, predictor, policy, options)
+        journal = Journal.open(target, key)
+        if (done := journal.done()) is not None and target.exists() and target.stat().st_size == done.pop("bytes"):
+            return ScoreSummary(target=target, resumed=done["rows"], cached=0, seconds=0.0, **done)
+        run = _Run(file, session, journal, output)
+        run.score(progress)
+        found = join(file, target, journal=journal, output=output, cells=session.scorer.cells())
+    told: dict[str, Any] = {
+        "rows": run.rows,
+        "failed": found.failed,
+        "zones": found.zones,
+        "model_version": predictor.model_version,
+    }
+    if keep_mark:
+        journal.finish({**told, "bytes": target.stat().st_size})
+    else:
+        journal.remove()
+    return ScoreSummary(
+        target=target, resumed=run.resumed, cached=run.cached, seconds=time.monotonic() - started, **told
     )
-    if options.explain:
-        kinds.append((EVIDENCE, "any" if nested else "text"))
-    if options.embeddings:
-        kinds.append((EMBEDDING, "embedding"))
-    return [Column(name, kind) for name, kind in kinds]
 
 
 def _plan(file: RowFile, target: Path, predictor: BundlePredictor, options: ScoreOptions) -> OutputColumns:
@@ -116,10 +115,6 @@ def _plan(file: RowFile, target: Path, predictor: BundlePredictor, options: Scor
     if options.columns.text in {options.prefix + column.name for column in added}:
         raise UsageError(
             "columns_clash", f"the text column {options.columns.text!r} is an output name; give --prefix pred_"
-        )
-    if options.embeddings and predictor.embeddings(["很好"]) is None:
-        raise UsageError(
-            "no_embeddings", f"{predictor.model_version} has no embeddings; leave --embeddings out or name a network"
         )
     return OutputColumns(file, added, prefix=options.prefix, overwrite=options.overwrite, nested=nested)
 
@@ -137,79 +132,99 @@ def _key(file: RowFile, predictor: BundlePredictor, policy: RoutingPolicy, optio
     }
 
 
-class _Scorer:
-    """Answers of one run: output cells by column name, without the prefix."""
+class _Run:
+    """The pass over a source that gives its journal all answers."""
 
-    def __init__(self, predictor: BundlePredictor, policy: RoutingPolicy, options: ScoreOptions, now: datetime) -> None:
-        self._predictor = predictor
-        self._policy = policy
-        self._options = options
-        self._now = now
-        self._thresholds = predictor.calibration.thresholds()
+    def __init__(self, file: RowFile, session: Session, journal: Journal, output: OutputColumns) -> None:
+        self._file = file
+        self._session = session
+        self._journal = journal
+        self._output = output
+        options = session.scorer.options
+        self._columns = options.columns
+        self._slow = options.explain
+        self.rows = self.resumed = self.cached = 0
 
-    def answers(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """One row of output cells for every input row."""
-        read = [_feedback(row, self._options.columns) for row in rows]
-        answers = iter(self._predictor.answer_each([item.text for item in read if isinstance(item, Feedback)]))
-        found = []
-        for row, feedback in zip(rows, read, strict=True):
-            if isinstance(feedback, FeedbackError):
-                found.append(self._failure(feedback))
-                continue
-            answer = next(answers)
-            if isinstance(answer, FeedbackError):
-                found.append(self._failure(answer))
+    def score(self, progress: Callable[[ScoreProgress], None] | None) -> None:
+        """Answer all rows that no earlier run has answered."""
+        scorer = self._session.scorer
+        flow = Flow(
+            self._session.pool,
+            scorer.layout,
+            cache=self._session.cache,
+            explain=self._slow,
+            job_texts=self._job_texts(),
+        )
+        reader = RowReader(self._columns, scorer.policy, now=self._journal.now)
+        if self._session.cache is not None:
+            self._warm(flow, reader)
+        try:
+            for finished in self._read(flow, reader):
+                self._keep(flow, finished, progress)
+        except (DataError, UsageError):
+            # The source is at fault (a late row's columns, a damaged end); what is under way is kept for the next try.
+            self._keep(flow, flow.rest(), progress)
+            raise
+        self._keep(flow, flow.rest(), progress)
+
+    def _warm(self, flow: Flow, reader: RowReader) -> None:
+        """Give the cache what an earlier run answered, before anything else is asked for: no text is scored again."""
+        there = self._journal.first_rows()
+        for batch in self._segments() if there else ():
+            if batch.first_row in there:
+                there.remove(batch.first_row)
+                known = self._journal.segment(batch.first_row)
+                if known is not None and len(known) == len(batch.rows):
+                    flow.warm(reader.read(batch.rows).texts, known)
+            if not there:
+                return
+
+    def _read(self, flow: Flow, reader: RowReader) -> Iterator[Iterator[tuple[int, Segment]]]:
+        """Give the flow all rows; yields what is finished, after every segment."""
+        for batch in self._segments():
+            known = self._journal.segment(batch.first_row)
+            if known is None:
+                flow.add(batch.first_row, reader.read(batch.rows))
+            elif len(known) != len(batch.rows):
+                raise changed(self._file.path)
             else:
-                found.append(self._cells(row, feedback, answer))
-        return found
+                self.resumed += len(known)
+                self.rows += len(known)
+            self._output.see(batch.rows)
+            yield flow.finished()
 
-    def _cells(self, row: Row, feedback: Feedback, answer: Answer) -> dict[str, Any]:
-        prediction, embedding = answer.prediction, answer.embedding
-        if feedback.created_at is None and row.get(self._options.columns.created_at) not in (None, ""):
-            prediction = replace(prediction, flags=(*prediction.flags, UNREADABLE_TIME))
-        decision = self._policy.decide(
-            prediction, feedback, thresholds=self._thresholds, now=self._now, text=answer.text
-        )
-        cells = columns(
-            self._predictor.schema,
-            prediction,
-            decision=decision,
-            all_probabilities=self._options.all_probabilities,
-        )
-        if self._options.explain:
-            cells[EVIDENCE] = [asdict(one) for one in explain(self._predictor, feedback.text)]
-        if self._options.embeddings:
-            cells[EMBEDDING] = None if embedding is None else embedding.astype(np.float16)
-        return cells
+    def _keep(
+        self,
+        flow: Flow,
+        finished: Iterator[tuple[int, Segment]],
+        progress: Callable[[ScoreProgress], None] | None,
+    ) -> None:
+        for first_row, segment in finished:
+            self._journal.keep(first_row, segment)
+            self.rows += len(segment)
+            self.cached = flow.cached
+            if progress is not None:
+                progress(ScoreProgress(self.rows, self.cached))
 
-    def _failure(self, error: FeedbackError) -> dict[str, Any]:
-        cells = columns(self._predictor.schema, None, error=error, model_version=self._predictor.model_version)
-        extra = {EVIDENCE: self._options.explain, EMBEDDING: self._options.embeddings}
-        return cells | {name: None for name, wanted in extra.items() if wanted}
+    def _segments(self) -> Iterator[RowBatch]:
+        """The file's batches, several to a segment; the same file gives the same segments."""
+        layout = self._session.scorer.layout
+        most = _SLOW_SEGMENT_ROWS if self._slow else _SEGMENT_ROWS
+        most = max(1, min(most, _MOST_SEGMENT_BYTES // layout.dtype.itemsize))
+        first, rows = 1, list[Row]()
+        for batch in self._file.batches(columns=(self._columns.text, self._columns.created_at)):
+            for start in range(0, len(batch.rows), most):
+                piece = batch.rows[start : start + most]
+                if rows and len(rows) + len(piece) > most:
+                    yield RowBatch(first, rows)
+                    first, rows = first + len(rows), []
+                rows = rows + piece if rows else piece
+        if rows:
+            yield RowBatch(first, rows)
 
-
-def _join(file: RowFile, target: Path, *, journal: Journal, output: OutputColumns) -> tuple[int, dict[str, int]]:
-    """Write source and answers side by side; returns the number of failed rows and rows by zone."""
-    failed, zones = 0, dict[str, int]()
-    with open_writer(target, columns=output.columns()) as writer:
-        for batch in file.batches():
-            answers = [decode_cells(cells) for cells in journal.answers(batch.first_row)]
-            if len(answers) != len(batch.rows):
-                raise DataError("input_changed", f"{file.path} changed while it was scored; run the command again")
-            for cells in answers:
-                failed += cells["error"] is not None
-                if cells.get("zone"):
-                    zones[cells["zone"]] = zones.get(cells["zone"], 0) + 1
-                if not output.nested and cells.get(EVIDENCE) is not None:
-                    cells[EVIDENCE] = json.dumps(cells[EVIDENCE], ensure_ascii=False)
-            writer.write([output.row(row, cells) for row, cells in zip(batch.rows, answers, strict=True)])
-    return failed, zones
-
-
-def _feedback(row: Row, names: ColumnMap) -> Feedback | FeedbackError:
-    if BAD_ROW in row:
-        return DataError("row_unreadable", str(row[BAD_ROW]))
-    try:
-        return to_feedback(row, names)
-    except TextError as error:
-        return error
+    def _job_texts(self) -> int:
+        """Texts a job: many, so that sorting pays, but so few that every worker gets some of them."""
+        if self._slow:
+            return _SLOW_JOB_TEXTS
+        rows, workers = self._file.count(), self._session.pool.workers
+        return _JOB_TEXTS if rows is None else max(64, min(_JOB_TEXTS, rows // (4 * workers)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from pipeline.errors import DataError, UsageError
 from pipeline.readers import ReadLimits, RowFile
@@ -19,7 +18,7 @@ class OutputColumns:
     def __init__(self, file: RowFile, added: Sequence[Column], *, prefix: str, overwrite: bool, nested: bool) -> None:
         self.nested = nested
         self._path = file.path
-        self._prefix = prefix
+        self.prefix = prefix
         self._overwrite = overwrite
         self._added = [replace(column, name=prefix + column.name) for column in added]
         self._taken = {column.name for column in self._added}
@@ -42,12 +41,6 @@ class OutputColumns:
 
     def columns(self) -> list[Column]:
         return [*(Column(name) for name in self._kept), *self._added]
-
-    def row(self, row: Row, cells: Mapping[str, Any]) -> Row:
-        """One row of the output; `cells` are named without the prefix."""
-        return {name: cell for name, cell in row.items() if name not in self._taken} | {
-            self._prefix + name: cell for name, cell in cells.items()
-        }
 
     def _add(self, names: Sequence[str]) -> None:
         self._refuse_clash(dict.fromkeys(name for name in names if name in self._taken))

@@ -1,26 +1,30 @@
-"""The answers of a scoring run that is under way, one file a batch, so that a killed run loses at most one batch."""
+"""The answers of a scoring run that is under way, one file a segment: a killed run loses only what it was at."""
 
-import base64
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from models.batch_segment import Segment
 from pipeline.atomic import atomic_file
 from pipeline.errors import DataError
 
 _JOB = "job.json"
+_DONE = "done.json"
+_SUFFIX = ".answers"
+_FORMAT = 2  # 1 had lines of JSON
 
 
 @dataclass(frozen=True)
 class Journal:
-    """A hidden folder beside the target: job.json (what is scored, with what, since when) and a jsonl file a batch."""
+    """A hidden folder beside the target: job.json (what is scored, with what, since when) and a file a segment.
+
+    A segment's file is named by its first row, and never holds a comment.
+    """
 
     folder: Path
     now: datetime  # when the run began; due times of a resumed run still count from it
@@ -31,7 +35,8 @@ class Journal:
 
         Raises DataError `write_failed` when the folder cannot be written.
         """
-        folder = target.parent / f".{target.name}.scoring"
+        folder = _folder(target)
+        key = {"format": _FORMAT, **key}
         begun = _begun(folder / _JOB, key)
         if begun is not None:
             return cls(folder, begun)
@@ -39,7 +44,7 @@ class Journal:
         try:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            _write(folder / _JOB, json.dumps({"key": key, "now": now.isoformat()}, ensure_ascii=False))
+            _write(folder / _JOB, json.dumps({"key": key, "now": now.isoformat()}, ensure_ascii=False).encode())
         except OSError as error:
             raise _failed(folder, error) from None
         return cls(folder, now)
@@ -47,37 +52,58 @@ class Journal:
     def has(self, first_row: int) -> bool:
         return self._file(first_row).exists()
 
-    def keep(self, first_row: int, answers: Sequence[Mapping[str, Any]]) -> None:
-        """Store the answers of the batch that begins at `first_row`. Raises DataError `write_failed`."""
-        lines = "".join(json.dumps(cells) + "\n" for cells in answers)
+    def first_rows(self) -> set[int]:
+        """Of all stored segments."""
+        return {int(path.stem) for path in self.folder.glob(f"*{_SUFFIX}")}
+
+    def keep(self, first_row: int, segment: Segment) -> None:
+        """Store the answers of the rows from `first_row` on. Raises DataError `write_failed`."""
         try:
-            _write(self._file(first_row), lines)
+            _write(self._file(first_row), segment.to_bytes())
         except OSError as error:
             raise _failed(self.folder, error) from None
 
-    def answers(self, first_row: int) -> list[dict[str, Any]]:
-        """The stored answers of a batch; none where it was never stored."""
+    def segment(self, first_row: int) -> Segment | None:
+        """A stored segment; None where it was never stored."""
         try:
-            lines = self._file(first_row).read_text(encoding="utf-8").splitlines()
+            return Segment.from_bytes(self._file(first_row).read_bytes())
         except FileNotFoundError:
-            return []
-        return [json.loads(line) for line in lines]
+            return None
+
+    def segments(self) -> Iterator[Segment]:
+        """All stored answers, in the order of the rows, as far as none is missing."""
+        first_row = 1
+        while (found := self.segment(first_row)) is not None:
+            yield found
+            first_row += len(found)
+
+    def done(self) -> dict[str, Any] | None:
+        """What `finish` was told by an earlier run of the same key."""
+        try:
+            found = json.loads((self.folder / _DONE).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def finish(self, told: Mapping[str, Any]) -> None:
+        """The target is written: let the answers go, and note that. Raises DataError `write_failed`."""
+        try:
+            _write(self.folder / _DONE, json.dumps(told).encode())
+        except OSError as error:
+            raise _failed(self.folder, error) from None
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _file(self, first_row: int) -> Path:
-        return self.folder / f"{first_row:012d}.jsonl"
+        return self.folder / f"{first_row:012d}{_SUFFIX}"
 
 
-def encode_cells(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """Cells as JSON: a time and an array are marked, everything else is JSON already."""
-    return {name: _encode(cell) for name, cell in cells.items()}
-
-
-def decode_cells(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `encode_cells`."""
-    return {name: _decode(cell) for name, cell in cells.items()}
+def forget(target: Path) -> None:
+    """Remove what `Journal.finish` left."""
+    shutil.rmtree(_folder(target), ignore_errors=True)
 
 
 def file_digest(path: Path) -> str:
@@ -86,20 +112,8 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _encode(cell: Any) -> Any:
-    if isinstance(cell, datetime):
-        return {"$time": cell.isoformat()}
-    if isinstance(cell, np.ndarray):
-        return {"$float16": base64.b64encode(cell.astype("<f2").tobytes()).decode("ascii")}
-    return cell
-
-
-def _decode(cell: Any) -> Any:
-    if isinstance(cell, dict) and "$time" in cell:
-        return datetime.fromisoformat(cell["$time"])
-    if isinstance(cell, dict) and "$float16" in cell:
-        return np.frombuffer(base64.b64decode(cell["$float16"]), dtype="<f2")
-    return cell
+def _folder(target: Path) -> Path:
+    return target.parent / f".{target.name}.scoring"
 
 
 def _begun(job: Path, key: Mapping[str, Any]) -> datetime | None:
@@ -111,9 +125,9 @@ def _begun(job: Path, key: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
 
 
 def _failed(folder: Path, error: OSError) -> DataError:

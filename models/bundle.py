@@ -3,7 +3,7 @@
     manifest.json     kind, name, text contract, schema digest, every other file's size and sha256; written last
     schema.json  calibration.json  config.json  metrics.json  card.md
     linear:   vocabulary.json  weights.safetensors
-    network:  model.onnx  model.safetensors  tokenizer.json  encoder.json
+    network:  model.onnx  model.safetensors  tokenizer.json  encoder.json, and engine.onnx where it runs in 8 bits
     joint:    the files of both
 
 `open_bundle` refuses a folder in which anything differs from its manifest, before any other file is parsed.
@@ -29,6 +29,8 @@ COMMON_FILES = ("schema.json", "calibration.json", "config.json", "metrics.json"
 _LINEAR = ("vocabulary.json", "weights.safetensors")
 _NETWORK = ("model.onnx", "model.safetensors", "tokenizer.json", "encoder.json")
 KIND_FILES = {"linear": _LINEAR, "network": _NETWORK, "joint": (*_LINEAR, *_NETWORK)}
+ENGINE = "engine.onnx"
+_OPTIONAL = {"linear": frozenset[str](), "network": frozenset({ENGINE}), "joint": frozenset({ENGINE})}
 _MANIFEST_LIMIT = 1 << 20  # bytes; a real one has about 2,000
 
 
@@ -57,6 +59,14 @@ class ModelBundle:
     @property
     def version(self) -> str:
         return f"{self.name}@{self.digest[:12]}"
+
+    def has(self, file: str) -> bool:
+        """Whether the manifest lists the file; only `engine.onnx` may be missing."""
+        return file in self.manifest["files"]
+
+    def model_files(self) -> dict[str, Path]:
+        """The files of the model itself, by name: all but the manifest and those that every bundle has."""
+        return {name: self.path / name for name in self.manifest["files"] if name not in COMMON_FILES}
 
     def read(self, file: str) -> bytes:
         return (self.path / file).read_bytes()
@@ -211,8 +221,8 @@ def _check_names(kind: str, name: str, files: set[str]) -> None:
         raise BundleError("bundle_kind", f"a bundle's kind is one of {', '.join(KIND_FILES)}; found {kind!r}")
     check_name(name)
     needed = set(COMMON_FILES) | set(KIND_FILES[kind])
-    if files != needed:
-        wrong = ", ".join(sorted(files ^ needed))
+    if files - _OPTIONAL[kind] != needed:
+        wrong = ", ".join(sorted((files - _OPTIONAL[kind]) ^ needed))
         raise BundleError(
             "bundle_files", f"a {kind} bundle holds {', '.join(sorted(needed))}; too many or missing: {wrong}"
         )

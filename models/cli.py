@@ -3,16 +3,13 @@
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pipeline.errors import UsageError
-
 if TYPE_CHECKING:
-    from models.batch import ScoreOptions, ScoreSummary
+    from models.batch_scoring import ScoreOptions
     from models.predictor import BundlePredictor
-    from pipeline.readers import RowFile
     from pipeline.routing import RoutingPolicy
 
 
@@ -43,6 +40,16 @@ def score(  # noqa: PLR0917  (typer reads the options off the signature)
     explain: Annotated[bool, typer.Option("--explain", help="Tell which words speak for each label.")] = False,
     embeddings: Annotated[bool, typer.Option("--embeddings", help="Add the pooled embedding (networks only).")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use. [default: all]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that score files. [default: one a core, one for small files]")
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Score a text again each time that it comes.")] = False,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="ray: csv and parquet files or folders, on a cluster's cores.")
+    ] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="HOST:PORT of the cluster. [default: RAY_ADDRESS, else this machine]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Score comments or files: sentiment, category, aspects, urgency, and where each comment should go.
@@ -53,12 +60,9 @@ def score(  # noqa: PLR0917  (typer reads the options off the signature)
 
     Example: `fankui score comments.xlsx -o scored.xlsx --explain`
     """
-    from models.batch import ScoreOptions
-    from models.score_arguments import files_or_texts, refuse_file_options
+    from models.batch_scoring import ScoreOptions
     from pipeline.columns import ColumnMap
-    from pipeline.routing import load_policy
 
-    files, texts = files_or_texts(args, as_text=as_text)
     options = ScoreOptions(
         columns=ColumnMap(text=text_column, id=id_column, channel=channel_column, created_at=created_at_column),
         prefix=prefix,
@@ -67,97 +71,61 @@ def score(  # noqa: PLR0917  (typer reads the options off the signature)
         explain=explain,
         embeddings=embeddings,
     )
-    targets = _targets(files, output)
+    asked: dict[str, Any] = {"model": model, "routing": routing, "options": options, "sheet": sheet}
+    asked |= {"as_text": as_text, "as_json": as_json, "threads": threads, "workers": workers, "cached": not no_cache}
+    if engine == "ray" or ray_address is not None:
+        from models.ray_cli import score_by_ray
+
+        score_by_ray(args, output, engine=engine, address=ray_address, **asked)
+    else:
+        _score_here(args, output, **asked)
+
+
+def _score_here(
+    args: list[str],
+    output: Path | None,
+    *,
+    model: str | None,
+    routing: Path | None,
+    options: "ScoreOptions",
+    sheet: str | None,
+    as_text: bool,
+    as_json: bool,
+    threads: int | None,
+    workers: int | None,
+    cached: bool,
+) -> None:
+    from models.loading import load_predictor
+    from models.resolving import resolve_model
+    from models.score_arguments import file_targets, files_or_texts, refuse_file_options
+    from pipeline.routing import load_policy
+
+    files, texts = files_or_texts(args, as_text=as_text)
+    targets = file_targets(files, output, folders=[Path(arg) for arg in args if files and Path(arg).is_dir()])
     if not files:
         refuse_file_options(options, sheet=sheet, as_json=as_json)
     policy = load_policy(routing)
-    predictor = _predictor(model, threads)
+    resolved = resolve_model(model)
+    predictor = load_predictor(resolved, threads=threads)
     if routing is not None:  # nobody wrote the shipped one for this model's labels
         policy.check(predictor.schema)
     if files:
-        _score_files(targets, sheet=sheet, predictor=predictor, policy=policy, options=options, as_json=as_json)
+        from models.score_files import score_files
+
+        score_files(
+            targets,
+            sheet=sheet,
+            predictor=predictor,
+            policy=policy,
+            options=options,
+            model=resolved,
+            workers=workers,
+            cores=threads,
+            cached=cached,
+            as_json=as_json,
+        )
     else:
         _score_texts(texts, predictor=predictor, policy=policy, options=options, as_json=as_json)
-
-
-def _targets(files: list[Path], output: Path | None) -> list[tuple[Path, Path]]:
-    """Source and target of every file."""
-    if not files:
-        if output is not None:
-            raise UsageError(
-                "output_needs_file", "-o is for files; a comment's answer is printed (--json for programs)"
-            )
-        return []
-    if output is None:
-        raise UsageError(
-            "output_missing", f"say where to write: -o FILE{files[0].suffix}, or -o FOLDER for several files"
-        )
-    if len(files) == 1 and not output.is_dir():
-        return [(files[0], output)]
-    if output.suffix and not output.is_dir():
-        raise UsageError("output_no_folder", f"{len(files)} files go into a folder; {output} looks like a file")
-    names = [file.name for file in files]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError("output_clash", f"several files are named {twice[0]}; score them one at a time")
-    return [(file, output / file.name) for file in files]
-
-
-def _predictor(model: str | None, threads: int | None) -> "BundlePredictor":
-    from models.loading import load_predictor
-    from models.resolving import resolve_model
-
-    return load_predictor(resolve_model(model), threads=threads)
-
-
-def _score_files(
-    targets: list[tuple[Path, Path]],
-    *,
-    sheet: str | None,
-    predictor: "BundlePredictor",
-    policy: "RoutingPolicy",
-    options: "ScoreOptions",
-    as_json: bool,
-) -> None:
-    from rich.console import Console
-
-    from pipeline.readers import open_file
-
-    done: list[dict[str, Any]] = []
-    for source, target in targets:
-        opened = open_file(source, sheet=sheet)
-        summary = _score_file(opened, target, predictor=predictor, policy=policy, options=options)
-        done.append({"source": str(source), **_summary(summary)})
-        if not as_json:
-            Console(stderr=True).print(_line(source, summary), highlight=False, soft_wrap=True)
-    if as_json:
-        typer.echo(json.dumps({"files": done, "model_version": predictor.model_version}, ensure_ascii=False))
-
-
-def _score_file(
-    source: "RowFile", target: Path, *, predictor: "BundlePredictor", policy: "RoutingPolicy", options: "ScoreOptions"
-) -> "ScoreSummary":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from models.batch import score_file
-
-    look = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*look, console=console, transient=True, disable=not console.is_terminal) as bar:
-        line = bar.add_task(source.path.name, total=source.count())
-        try:
-            return score_file(
-                source,
-                target,
-                predictor=predictor,
-                policy=policy,
-                options=options,
-                progress=lambda rows: bar.update(line, completed=rows),
-            )
-        except KeyboardInterrupt:
-            typer.echo("fankui: stopped; what is scored is kept, the same command goes on from there", err=True)
-            raise
 
 
 def _score_texts(
@@ -201,22 +169,3 @@ def _score_texts(
     if as_json:
         versions = {"model_version": predictor.model_version, "schema_version": predictor.schema.version}
         typer.echo(json.dumps({"results": results, **versions}, ensure_ascii=False))
-
-
-def _summary(summary: "ScoreSummary") -> dict[str, Any]:
-    return {
-        "target": str(summary.target),
-        "rows": summary.rows,
-        "failed": summary.failed,
-        "resumed": summary.resumed,
-        "zones": dict(sorted(summary.zones.items())),
-        "seconds": round(summary.seconds, 3),
-    }
-
-
-def _line(source: Path, summary: "ScoreSummary") -> str:
-    zones = ", ".join(f"{zone} {count:,}" for zone, count in sorted(summary.zones.items())) or "none"
-    failed = f", {summary.failed:,} with an error (see its column)" if summary.failed else ""
-    resumed = f", {summary.resumed:,} of them from an earlier run" if summary.resumed else ""
-    rows = f"{summary.rows:,} rows{resumed}{failed}; {zones}; {summary.seconds:.1f} s"
-    return f"{source} -> {summary.target}: {rows}; model {summary.model_version}"

@@ -33,7 +33,7 @@ def decide(
         else:
             chosen = chosen_labels(task, rows, settings)
             answers = zip(rows, chosen, confidence(task, rows, chosen).tolist(), strict=True)
-            tasks[task.name] = [_task(task, row, labels, certainty) for row, labels, certainty in answers]
+            tasks[task.name] = [task_prediction(task, row, labels, certainty) for row, labels, certainty in answers]
     alerts = {task.name: alert_score(task, probabilities[task.name]) for task in schema.tasks if has_alerts(task)}
     satisfied = satisfaction(schema, probabilities)
     return [
@@ -73,6 +73,13 @@ def confidence(task: Task, rows: Array, chosen: Sequence[tuple[int, ...]]) -> Ar
     return np.asarray(rows[np.arange(len(rows)), np.array([given[0] for given in chosen], dtype=np.intp)])
 
 
+def task_prediction(task: Task, row: Array, chosen: tuple[int, ...], certainty: float) -> TaskPrediction:
+    """One row's answer to a single, ordinal or multi task, out of what `chosen_labels` and `confidence` say of it."""
+    keys = tuple(task.keys[i] for i in chosen)
+    values = dict(zip(task.keys, row.tolist(), strict=True))
+    return TaskPrediction(keys if task.kind is Kind.MULTI else keys[0], certainty, values)
+
+
 def chosen_polarities(rows: Array, settings: TaskCalibration) -> npt.NDArray[np.int8]:
     """Of every category -1, 0 or 1, or -2 where it is not mentioned. (n, c, 4) -> (n, c)"""
     mentioned = 1.0 - rows[..., 0] >= settings.mentioned
@@ -104,12 +111,6 @@ def satisfaction(schema: LabelSchema, probabilities: Mapping[str, Array]) -> Arr
         return None
     worth = np.array([label.satisfaction or 0.0 for label in task.labels])
     return np.asarray(1.0 + 4.0 * (probabilities[task.name] @ worth).clip(0.0, 1.0))
-
-
-def _task(task: Task, row: Array, chosen: tuple[int, ...], certainty: float) -> TaskPrediction:
-    keys = tuple(task.keys[i] for i in chosen)
-    values = dict(zip(task.keys, row.tolist(), strict=True))
-    return TaskPrediction(keys if task.kind is Kind.MULTI else keys[0], certainty, values)
 
 
 def _aspects(task: Task, row: Array, settings: TaskCalibration) -> tuple[AspectPrediction, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from models.bundle import ModelBundle
 from models.linear import read_linear
-from models.onnx_model import read_network
+from models.onnx_model import Precision, read_network
 from models.predictor import LogitModel, Outputs
 from pipeline.errors import BundleError
 from pipeline.schema import LabelSchema
@@ -39,7 +39,7 @@ class JointModel:
     def logits(self, texts: Sequence[str]) -> Outputs:
         """Both models' logits, mixed; rows in the order of `texts`."""
         found = self.network.logits(texts)
-        return Outputs(mixed(found.logits, self.linear.logits(texts).logits, self.mixes), found.embeddings)
+        return Outputs(mixed(found.logits, self.linear.logits(texts).logits, self.mixes), found.embeddings, found.known)
 
     def windows(self, text: str) -> list[tuple[int, int]]:
         return self.network.windows(text)
@@ -58,10 +58,13 @@ def mix_file(mixes: Mapping[str, Mix]) -> dict[str, dict[str, float]]:
     return {name: {"network": mix.network, "linear": mix.linear} for name, mix in mixes.items()}
 
 
-def read_joint(bundle: ModelBundle, threads: int | None = None) -> JointModel:
+def read_joint(bundle: ModelBundle, threads: int | None = None, *, precision: Precision | None = None) -> JointModel:
     """Both models of an opened bundle. Raises BundleError where a file of theirs or the mix cannot be used."""
     return JointModel(
-        network=read_network(bundle, threads), linear=read_linear(bundle), mixes=_mixes(bundle), schema=bundle.schema
+        network=read_network(bundle, threads, precision=precision),
+        linear=read_linear(bundle),
+        mixes=_mixes(bundle),
+        schema=bundle.schema,
     )
 
 

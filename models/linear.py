@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from models.bundle import ModelBundle
+from models.char_ngrams import CharVocabulary, Index
 from models.heads import Array, head_width
 from models.predictor import Outputs
 from pipeline.errors import BundleError
@@ -35,25 +36,39 @@ class Block:
     terms: tuple[str, ...]  # the position is the feature's index; words of one n-gram are joined by a space
     idf: npt.NDArray[np.float32]  # (terms,)
     index: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    _vocabulary: CharVocabulary | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "index", {term: i for i, term in enumerate(self.terms)})
+        characters = CharVocabulary.of(self.terms, self.ngrams) if self.unit == "char" else None
+        object.__setattr__(self, "_vocabulary", characters)
 
-    def features(self, text: str) -> tuple[npt.NDArray[np.intp], Array]:
-        """Indices of the known n-grams in `text` and their weights: (1 + ln count) * idf, scaled to length 1."""
-        counts = Counter(grams(text, unit=self.unit, ngrams=self.ngrams))
-        find = self.index.get
-        known = [(i, count) for gram, count in counts.items() if (i := find(gram)) is not None]
-        if not known:
-            return np.zeros(0, dtype=np.intp), np.zeros(0)
-        pairs = np.array(known, dtype=np.intp)
-        values = (1.0 + np.log(pairs[:, 1])) * self.idf[pairs[:, 0]].astype(np.float64)
-        return pairs[:, 0], values / np.sqrt(values @ values)
+    def features(self, texts: Sequence[str]) -> tuple[Index, Index, Array]:
+        """Rows, indices and weights of the known n-grams of all texts, by rows.
+
+        A weight is (1 + ln count) * idf; those of a text are scaled to length 1.
+        """
+        rows, index, counts = self._count(texts)
+        values = (1.0 + np.log(counts)) * self.idf[index].astype(np.float64)
+        lengths = np.sqrt(np.bincount(rows, weights=values * values, minlength=len(texts)))
+        return rows, index, values / lengths[rows]
+
+    def _count(self, texts: Sequence[str]) -> tuple[Index, Index, Index]:
+        if self._vocabulary is not None:
+            return self._vocabulary.count([_spelled(text) for text in texts])
+        found = [
+            (row, i, count)
+            for row, text in enumerate(texts)
+            for gram, count in Counter(grams(text, unit=self.unit, ngrams=self.ngrams)).items()
+            if (i := self.index.get(gram)) is not None
+        ]
+        rows, index, counts = np.array(found, dtype=np.intp).reshape(-1, 3).T
+        return rows, index, counts
 
 
 def grams(text: str, *, unit: str, ngrams: tuple[int, int]) -> Iterator[str]:
     """All n-grams of a text, repeated as often as they occur."""
-    lower = _SPACES.sub(" ", text.lower())
+    lower = _spelled(text)
     if unit == "char":
         for size in range(ngrams[0], ngrams[1] + 1):
             for start in range(len(lower) - size + 1):
@@ -63,6 +78,10 @@ def grams(text: str, *, unit: str, ngrams: tuple[int, int]) -> Iterator[str]:
     for size in range(ngrams[0], ngrams[1] + 1):
         for start in range(len(tokens) - size + 1):
             yield " ".join(tokens[start : start + size])
+
+
+def _spelled(text: str) -> str:
+    return _SPACES.sub(" ", text.lower())
 
 
 class LinearModel:
@@ -82,16 +101,24 @@ class LinearModel:
         self.blocks = tuple(blocks)
         self.weights = dict(weights)
         self.biases = dict(biases)
-        self._matrix = np.hstack([self.weights[task.name] for task in schema.tasks])
+        # In float32: picking rows out of half precision would convert them every time, at twice the cost.
+        self._matrix = np.hstack([self.weights[task.name].astype(np.float32) for task in schema.tasks])
         self._bias = np.concatenate([self.biases[task.name] for task in schema.tasks]).astype(np.float64)
         chars = [block.index for block in blocks if block.unit == "char" and block.ngrams[0] == 1]
         self._characters = chars[0] if chars else None
 
     def logits(self, texts: Sequence[str]) -> Outputs:
         """Rows of every task's logits, in the order of `texts`."""
-        rows = np.empty((len(texts), len(self._bias)))
-        for i, text in enumerate(texts):
-            rows[i] = self._row(text)
+        rows = np.tile(self._bias, (len(texts), 1))
+        start = 0
+        for block in self.blocks:
+            row, index, values = block.features(texts)
+            ends = np.searchsorted(row, np.arange(len(texts) + 1))
+            for i in np.flatnonzero(np.diff(ends)):
+                part = slice(ends[i], ends[i + 1])
+                # Summed in float64: with 5,000 n-grams float32 sums leave the 1e-6 that scikit-learn's equality allows.
+                rows[i] += values[part] @ self._matrix[index[part] + start].astype(np.float64)
+            start += len(block.terms)
         return Outputs(self._split(rows), None)
 
     def windows(self, text: str) -> list[tuple[int, int]]:
@@ -121,16 +148,6 @@ class LinearModel:
             "vocabulary.json": _dump([list(block.terms) for block in self.blocks]),
             "weights.safetensors": save(tensors),
         }
-
-    def _row(self, text: str) -> Array:
-        row = self._bias.copy()
-        start = 0
-        for block in self.blocks:
-            index, values = block.features(text)
-            # Summed in float64: with 5,000 n-grams float32 sums leave the 1e-6 that scikit-learn's equality allows.
-            row += values @ self._matrix[index + start].astype(np.float64)
-            start += len(block.terms)
-        return row
 
     def _split(self, rows: Array) -> dict[str, Array]:
         outputs: dict[str, Array] = {}

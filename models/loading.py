@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.bundle import ModelBundle, open_bundle
 from models.linear import read_linear
 from models.predictor import BundlePredictor, LogitModel
 from pipeline.errors import BundleError
 from pipeline.schema import LabelSchema
+
+if TYPE_CHECKING:
+    from models.onnx_model import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,18 @@ def open_model(resolved: ResolvedModel, *, schema: LabelSchema | None = None) ->
 
 
 def read_predictor(
-    bundle: ModelBundle, *, registered: str | None = None, threads: int | None = None
+    bundle: ModelBundle,
+    *,
+    registered: str | None = None,
+    threads: int | None = None,
+    precision: "Precision | None" = None,
 ) -> BundlePredictor:
-    """The bundle's model, ready to answer. Raises BundleError."""
+    """The bundle's model, ready to answer; a network in 8 bits where the bundle can, unless told otherwise.
+
+    Raises BundleError.
+    """
     return BundlePredictor(
-        model=_read(bundle, threads),
+        model=_read(bundle, threads, precision),
         schema=bundle.schema,
         calibration=bundle.calibration,
         model_version=model_version(bundle, registered),
@@ -55,14 +66,14 @@ def model_version(bundle: ModelBundle, registered: str | None = None) -> str:
     return bundle.version if registered is None else f"{registered}@{bundle.digest[:12]}"
 
 
-def _read(bundle: ModelBundle, threads: int | None) -> LogitModel:
+def _read(bundle: ModelBundle, threads: int | None, precision: "Precision | None") -> LogitModel:
     if bundle.kind == "linear":
         return read_linear(bundle)
     # onnxruntime takes 0.2 s to import, which the linear model need not pay
     if bundle.kind == "joint":
         from models.joint import read_joint
 
-        return read_joint(bundle, threads)
+        return read_joint(bundle, threads, precision=precision)
     from models.onnx_model import read_network
 
-    return read_network(bundle, threads)
+    return read_network(bundle, threads, precision=precision)

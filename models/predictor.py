@@ -36,6 +36,7 @@ class Outputs:
 
     logits: Mapping[str, npt.NDArray[np.floating]]
     embeddings: npt.NDArray[np.floating] | None  # (n, width)
+    known: Array | None = None  # (n,) as `known_fraction`, where the pass tells it along the way
 
 
 class LogitModel(Protocol):
@@ -125,10 +126,31 @@ class BundlePredictor:
 
     def columns(self, prepared: Sequence[Prepared]) -> Columns:
         """Probabilities of prepared texts."""
-        probs, embeddings, counts = self.score([item.text for item in prepared])
-        flags = tuple((OUT_OF_SCOPE,) if self._out_of_scope(item.text) else () for item in prepared)
+        texts = [item.text for item in prepared]
+        probs, embeddings, counts, known = self._forward(texts)
+        shares = [self.model.known_fraction(text) for text in texts] if known is None else known.tolist()
+        flags = tuple(
+            (OUT_OF_SCOPE,) if share < KNOWN_LEAST or han_fraction(text) < HAN_LEAST else ()
+            for text, share in zip(texts, shares, strict=True)
+        )
         truncated = np.array([item.truncated for item in prepared], dtype=np.bool_)
         return Columns(probs, embeddings, truncated, counts, flags)
+
+    def columns_each(self, prepared: Sequence[Prepared]) -> tuple[Columns, dict[int, ModelError]]:
+        """Probabilities of the texts at which the model does not fail, in order, and the others' errors by position."""
+        try:
+            return self._checked(prepared), {}
+        except Exception as error:
+            _LOGGER.info("batch_failed", extra={"fields": {"error": _cause(error), "count": len(prepared)}})
+        errors: dict[int, ModelError] = {}
+        good = []
+        for i, item in enumerate(prepared):
+            found = self._alone(item)
+            if isinstance(found, ModelError):
+                errors[i] = found
+            else:
+                good.append(self._checked([item]))
+        return _joined(good) if good else self.columns([]), errors
 
     def decide(self, columns: Columns) -> list[Prediction]:
         """Labels out of probabilities, row by row."""
@@ -144,10 +166,21 @@ class BundlePredictor:
 
     def score(self, texts: Sequence[str]) -> tuple[dict[str, Array], Array | None, npt.NDArray[np.intp]]:
         """Probabilities by task, embeddings and the number of windows of texts that are prepared already."""
+        return self._forward(texts)[:3]
+
+    def _forward(
+        self, texts: Sequence[str]
+    ) -> tuple[dict[str, Array], Array | None, npt.NDArray[np.intp], Array | None]:
+        """As `score`, and the share of each text's tokens that is known where the model tells it."""
         spans = [self.model.windows(text) for text in texts]
         counts = np.array([len(found) for found in spans], dtype=np.intp)
         if not len(texts):
-            return {task.name: np.zeros((0, *probability_width(task))) for task in self.schema.tasks}, None, counts
+            return (
+                {task.name: np.zeros((0, *probability_width(task))) for task in self.schema.tasks},
+                None,
+                counts,
+                None,
+            )
         pieces = [text[start:end] for text, found in zip(texts, spans, strict=True) for start, end in found]
         outputs = self.model.logits(pieces)
         lengths = np.array([len(piece) for piece in pieces], dtype=np.float64)
@@ -156,7 +189,8 @@ class BundlePredictor:
             temperature = self.calibration.task(task.name).temperature
             probs[task.name] = pool(task, probabilities(task, outputs.logits[task.name], temperature), counts, lengths)
         embeddings = None if outputs.embeddings is None else pool(None, outputs.embeddings, counts, lengths)
-        return probs, embeddings, counts
+        known = None if outputs.known is None else pool(None, outputs.known, counts, lengths)
+        return probs, embeddings, counts, known
 
     def _answers(self, prepared: Sequence[Prepared]) -> Sequence[Answer | ModelError]:
         """All in one pass; if that fails, one pass each, so that one bad text fails alone."""
@@ -180,11 +214,7 @@ class BundlePredictor:
         """One forward pass; ModelError for probabilities that are not finite, or answers that are not one a text."""
         if not prepared:
             return []
-        columns = self.columns(prepared)
-        if not all(np.isfinite(values).all() for values in columns.probabilities.values()):
-            raise ModelError(
-                "model_failed", "the model gave probabilities that are not finite; choose another", cause="NotFinite"
-            )
+        columns = self._checked(prepared)
         predictions = self.decide(columns)
         if len(predictions) != len(prepared):
             raise ModelError(
@@ -196,8 +226,35 @@ class BundlePredictor:
         rows = zip(prepared, predictions, embeddings, strict=True)
         return [Answer(item.text, found, vector) for item, found, vector in rows]
 
-    def _out_of_scope(self, text: str) -> bool:
-        return han_fraction(text) < HAN_LEAST or self.model.known_fraction(text) < KNOWN_LEAST
+    def _checked(self, prepared: Sequence[Prepared]) -> Columns:
+        """Probabilities; ModelError where one is not finite, or where they are not one row a text."""
+        columns = self.columns(prepared)
+        counts = {len(values) for values in columns.probabilities.values()}
+        if not counts <= {len(prepared)}:
+            raise ModelError(
+                "model_failed",
+                f"the model gave {max(counts)} answers for {len(prepared)} texts; choose another",
+                cause="CountDiffers",
+            )
+        if not all(np.isfinite(values).all() for values in columns.probabilities.values()):
+            raise ModelError(
+                "model_failed", "the model gave probabilities that are not finite; choose another", cause="NotFinite"
+            )
+        return columns
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    """One after the other."""
+    embeddings = [part.embeddings for part in parts if part.embeddings is not None]
+    return Columns(
+        probabilities={
+            name: np.concatenate([part.probabilities[name] for part in parts]) for name in parts[0].probabilities
+        },
+        embeddings=np.concatenate(embeddings) if embeddings else None,
+        truncated=np.concatenate([part.truncated for part in parts]),
+        windows=np.concatenate([part.windows for part in parts]),
+        flags=tuple(flags for part in parts for flags in part.flags),
+    )
 
 
 def han_fraction(text: str) -> float:

@@ -16,7 +16,7 @@ from models.loading import load_predictor
 from pipeline.cells import flat
 from pipeline.errors import FeedbackError
 
-_DTYPES = {"number": "float64", "integer": "Int64", "flag": "boolean"}  # every other kind is text
+_DTYPES = {"number": "float64", "integer": "Int64", "flag": "bool"}  # every other kind is text
 
 
 class FeedbackModel(PythonModel):
@@ -42,7 +42,13 @@ class FeedbackModel(PythonModel):
 
 
 def _cell(value: Any, kind: str) -> Any:
-    return value if kind in _DTYPES else flat(value)
+    """As in csv, missing text is empty and a missing flag is off.
+
+    MLflow's `spark_udf` writes pandas' missing text as "<NA>", and one missing flag ends its whole job.
+    """
+    if kind == "flag":
+        return value is True
+    return value if kind in _DTYPES else flat(value) or ""
 
 
 mlflow.models.set_model(FeedbackModel())

@@ -1,4 +1,4 @@
-"""What the ARGs of `fankui score` are: files, or comments."""
+"""What the ARGs of `fankui score` are: files, or comments; and where the files' answers go."""
 
 import glob
 import re
@@ -12,7 +12,7 @@ from pipeline.errors import UsageError
 from pipeline.readers import FORMATS
 
 if TYPE_CHECKING:
-    from models.batch import ScoreOptions
+    from models.batch_scoring import ScoreOptions
 
 _HINT = "to score it as a comment give --text"
 # Han characters, a mail address, or more digits than a date has: a phone's, a card's, an identity's.
@@ -44,6 +44,36 @@ def files_or_texts(args: Sequence[str], *, as_text: bool) -> tuple[list[Path], l
     return list(dict.fromkeys(files)), texts
 
 
+def file_targets(
+    files: Sequence[Path], output: Path | None, *, folders: Sequence[Path] = ()
+) -> list[tuple[Path, Path]]:
+    """Source and target of every file. Files out of one of `folders` keep their place in it, and with it the values
+    of partition columns, which stand in the names of its folders. Raises UsageError."""
+    if not files:
+        if output is not None:
+            raise UsageError(
+                "output_needs_file", "-o is for files; a comment's answer is printed (--json for programs)"
+            )
+        return []
+    if output is None:
+        raise UsageError(
+            "output_missing", f"say where to write: -o FILE{files[0].suffix}, or -o FOLDER for several files"
+        )
+    if len(files) == 1 and not folders and not output.is_dir():
+        return [(files[0], output)]
+    if output.suffix and not output.is_dir():
+        what = "a folder's files go" if folders else f"{len(files)} files go"
+        raise UsageError("output_no_folder", f"{what} into a folder; {output} looks like a file")
+    inside = next((folder for folder in folders if output.resolve().is_relative_to(folder.resolve())), None)
+    if inside is not None:
+        raise UsageError("output_inside", f"{output} lies in {inside}, whose files are read; name a folder outside")
+    names = [_place(file, folders) for file in files]
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError("output_clash", f"several files are named {twice[0]}; score them one at a time")
+    return [(file, output / name) for file, name in zip(files, names, strict=True)]
+
+
 def refuse_file_options(options: "ScoreOptions", *, sheet: str | None, as_json: bool) -> None:
     """Raise UsageError for options that mean nothing for comments, rather than pass over them."""
     given = {
@@ -67,12 +97,21 @@ def standard_input() -> list[object]:
     return [line for line in text.split("\n") if line.strip()]
 
 
+def _place(file: Path, folders: Sequence[Path]) -> Path:
+    folder = next((folder for folder in folders if file.is_relative_to(folder)), None)
+    return Path(file.name) if folder is None else file.relative_to(folder)
+
+
 def _files(arg: str, place: str) -> list[Path]:
     """The files that an ARG names; none where it is a comment. `place`: how to tell of it without its words."""
     path = Path(arg)
     if arg.strip() and _exists(path):
         if path.is_dir():
-            raise UsageError("is_folder", f"{arg} is a folder; give files or a pattern such as {arg.rstrip('/')}/*.csv")
+            found = folder_files(path)
+            if not found:
+                advice = f"give files or a pattern such as {arg.rstrip('/')}/*.csv"
+                raise UsageError("is_folder", f"{arg} is a folder without parquet files; {advice}")
+            return found
         return [path]
     pattern = glob.has_magic(arg)
     matches = sorted(Path(name) for name in glob.glob(arg, recursive=True)) if pattern else []  # noqa: PTH207
@@ -88,6 +127,12 @@ def _files(arg: str, place: str) -> list[Path]:
         raise UsageError("file_missing", f"{what} {arg}; {_HINT}")
     what = f"{place} ({len(arg):,} characters, with {sign}) is taken for a file and there is none"
     raise UsageError("file_missing", f"{what}; {_HINT}")
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """The parquet files of a data set that lies in a folder, partitioned or not; hidden ones and `_…` do not count."""
+    found = sorted(path for path in folder.rglob("*.parquet") if path.is_file())
+    return [path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
 
 
 def _is_plain_name(arg: str) -> bool:

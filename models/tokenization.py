@@ -4,10 +4,14 @@ Everything runs on the `tokenizers` library alone, in training and in scoring; t
 and convert the tokenizer of a named encoder.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import AddedToken, Encoding, Tokenizer
 from tokenizers.models import Unigram, WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -21,11 +25,10 @@ from pipeline.segment import windows as cut_windows
 PAD, UNK, CLS, SEP, MASK = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 SPECIALS = (PAD, UNK, CLS, SEP, MASK)
 
-# The most tokens that one character can become: four bytes of a byte-level vocabulary.
-_TOKENS_PER_CHARACTER = 4
+_BYTES = 4  # of a character, at most
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what is asked for every text is kept
 class FeedbackTokenizer:
     """A tokenizer with the three numbers that its JSON form does not hold."""
 
@@ -34,7 +37,16 @@ class FeedbackTokenizer:
     unknown_id: int | None  # None: a byte-level vocabulary, which knows everything
     max_tokens: int  # of one input, special tokens included
 
-    @property
+    @cached_property
+    def most_tokens(self) -> int:
+        """The most tokens that one character can become: more than one only where bytes are tokens."""
+        model = json.loads(self.backend.to_str())["model"]
+        whole = model["type"] in ("WordPiece", "WordLevel") or (
+            model["type"] == "Unigram" and not model.get("byte_fallback")
+        )
+        return 1 if whole else _BYTES
+
+    @cached_property
     def body(self) -> int:
         """Most tokens of one input without the special ones."""
         return self.max_tokens - self.backend.num_special_tokens_to_add(is_pair=False)
@@ -53,7 +65,8 @@ class FeedbackTokenizer:
 
     def windows(self, text: str) -> list[tuple[int, int]]:
         """Spans of the text that fit one input each, cut behind clauses where possible."""
-        if len(text) * _TOKENS_PER_CHARACTER < self.body or self.count(text) <= self.body:
+        # Lower-case, because that can be longer: İ becomes two characters. Nothing else a tokenizer does adds any.
+        if len(text.lower()) * self.most_tokens <= self.body or self.count(text) <= self.body:
             return [(0, len(text))]
         return cut_windows(text, limit=self.body, cost=self.count)
 
@@ -63,6 +76,15 @@ class FeedbackTokenizer:
         if not ids:
             return 0.0
         return 1.0 if self.unknown_id is None else 1.0 - ids.count(self.unknown_id) / len(ids)
+
+    def known_fractions(self, rows: Sequence[Sequence[int] | NDArray[np.integer]]) -> NDArray[np.float64]:
+        """As `known_fraction`, for rows of token ids as `encode` gives them."""
+        added = self.max_tokens - self.body
+        sizes = np.array([len(row) - added for row in rows], dtype=np.float64)
+        if self.unknown_id is None:
+            return (sizes > 0).astype(np.float64)
+        unknown = np.array([list(row).count(self.unknown_id) for row in rows], dtype=np.float64)
+        return np.where(sizes > 0, 1.0 - unknown / np.maximum(sizes, 1.0), 0.0)
 
     def to_json(self) -> str:
         """The content of tokenizer.json."""

@@ -4,12 +4,13 @@ Mostly a labelled text is a whole cell. Of a dialogue it is one turn or two, of 
 where a set writes line breaks out as `\\n`, it was labelled with blanks instead (33 of asap's 99 rows).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.annotations import PublicRow
 from pipeline.readers import RowFile, open_file
-from pipeline.rows import BAD_ROW, Row
+from pipeline.rows import BAD_ROW
 
 DIALOGUES = {"jddc_sample": ","}
 """Sets whose cells hold several turns -> what stands between them. Commas inside a turn are full-width."""
@@ -35,11 +36,21 @@ def public_rows(files: Sequence[RowFile], *, progress: Callable[[int], None] | N
         for batch in file.batches():
             for number, row in enumerate(batch.rows, start=batch.first_row):
                 cells = [cell for name, cell in row.items() if isinstance(cell, str) and name != BAD_ROW]
-                texts = [*_texts(cells, between), *_whole(row, TITLED.get(dataset, ()))]
+                texts = [*_texts(cells, between), *row_texts(dataset, row)]
                 yield PublicRow(dataset, split, number, tuple(texts))
             done += len(batch.rows)
             if progress:
                 progress(done)
+
+
+def cell_texts(dataset: str, cell: str) -> Iterator[str]:
+    """The texts that may have been labelled of one cell: the cell first."""
+    yield from _texts([cell], DIALOGUES.get(dataset))
+
+
+def row_texts(dataset: str, row: Mapping[str, Any]) -> Iterator[str]:
+    """Those that may have been labelled of several cells of a row."""
+    yield from _whole(row, TITLED.get(dataset, ()))
 
 
 def _texts(cells: Sequence[str], between: str | None) -> Iterator[str]:
@@ -51,7 +62,7 @@ def _texts(cells: Sequence[str], between: str | None) -> Iterator[str]:
             yield from _runs(cell.split(between))
 
 
-def _whole(row: Row, columns: Sequence[str]) -> Iterator[str]:
+def _whole(row: Mapping[str, Any], columns: Sequence[str]) -> Iterator[str]:
     parts = [str(row[name]).strip() for name in columns if row.get(name)]
     if len(parts) > 1:
         yield "。".join(parts)

@@ -41,6 +41,8 @@ class ParquetSink:
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[Row] = []
         self._waiting_bytes = 0
+        self._tables: list[pa.Table] = []
+        self._columnar = False
 
     def write(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -50,8 +52,17 @@ class ParquetSink:
             if len(self._waiting) >= _GROUP_ROWS or self._waiting_bytes >= _GROUP_BYTES:
                 self._flush()
 
+    def write_table(self, table: pa.Table) -> None:
+        """Append a table as it is; the first one's types are the file's. Not to be mixed with `write`."""
+        self._tables.append(table)
+        if sum(held.num_rows for held in self._tables) >= _GROUP_ROWS or _nbytes(self._tables) >= _GROUP_BYTES:
+            self._flush_tables()
+
     def close(self) -> None:
-        self._flush(last=True)
+        if self._tables:
+            self._flush_tables()
+        if not self._columnar:
+            self._flush(last=True)
         if self._writer is not None:
             with _told():
                 self._writer.close()
@@ -59,6 +70,15 @@ class ParquetSink:
     def abandon(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+    def _flush_tables(self) -> None:
+        tables, self._tables, self._columnar = self._tables, [], True
+        with _told():
+            # What pandas noted of the source's columns is not true of these.
+            table = pa.concat_tables(tables).replace_schema_metadata(None)
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+            self._writer.write_table(table, row_group_size=max(1, table.num_rows))
 
     def _flush(self, *, last: bool = False) -> None:
         rows, self._waiting, self._waiting_bytes = self._waiting, [], 0
@@ -115,6 +135,10 @@ def _told() -> Iterator[None]:
         # Arrow's own message may hold a cell.
         message = f"parquet cannot hold these rows ({type(error).__name__}); name a .jsonl or .csv file to write to"
         raise DataError("write_failed", message) from None
+
+
+def _nbytes(tables: Sequence[pa.Table]) -> int:
+    return sum(int(table.nbytes) for table in tables)
 
 
 def _cells(rows: Sequence[Row], column: Column) -> list[Any]:

@@ -5,7 +5,7 @@ at once bounds that (1,200 cells of 1 MB each: 150 MiB resident) and costs littl
 What remains is one compressed page that holds everything: told by its ratio before it is decompressed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from pipeline.rows import ReadLimits, Row, bad_row, limit_exceeded, unreadable
 
 _SLICE = 16
 _NESTED_SLICE = 4  # a row of lists or maps can hold many cells
+_TABLE_ROWS = 4096
+_TABLE_BYTES = 8 << 20
 _SUSPICIOUS_BYTES = 64 << 20
 _SUSPICIOUS_RATIO = 200  # Chinese text compresses 2 to 10 times
 
@@ -46,12 +48,44 @@ class ParquetSource:
         return int(self._metadata.num_rows)
 
     def rows(self) -> Iterator[Row]:
+        return self._rows(None)
+
+    def rows_of(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Rows of some columns; names that the file does not have are passed over."""
+        return self._rows([name for name in self._names if name in columns])
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All columns, some thousand rows at a time; at least one table, which may be empty."""
+        empty = True
+        for table in self._tables(None):
+            empty = False
+            yield table
+        if empty:
+            with pq.ParquetFile(self._path) as file:
+                yield file.schema_arrow.empty_table()
+
+    def _rows(self, columns: list[str] | None) -> Iterator[Row]:
+        for table in self._tables(columns):
+            for batch in table.to_batches():
+                yield from table_rows(batch)
+
+    def _tables(self, columns: list[str] | None) -> Iterator[pa.Table]:
+        """Slices put together: what is decoded at once stays small, what is looked at in Python is worth the call."""
+        held: list[pa.RecordBatch] = []
+        rows = size = 0
         try:
             # buffer_size and pre_buffer: a column is read page by page instead of as a whole.
             with pq.ParquetFile(self._path, pre_buffer=False, buffer_size=1 << 16) as file:
-                nested = any(pa.types.is_nested(field.type) for field in file.schema_arrow)
-                for batch in file.iter_batches(batch_size=_NESTED_SLICE if nested else _SLICE, use_threads=False):
-                    yield from _rows(batch)
+                read = [field for field in file.schema_arrow if columns is None or field.name in columns]
+                slice_rows = _NESTED_SLICE if any(pa.types.is_nested(field.type) for field in read) else _SLICE
+                for batch in file.iter_batches(batch_size=slice_rows, columns=columns, use_threads=False):
+                    held.append(batch)
+                    rows, size = rows + batch.num_rows, size + batch.nbytes
+                    if rows >= _TABLE_ROWS or size >= _TABLE_BYTES:
+                        yield pa.Table.from_batches(held).combine_chunks()
+                        held, rows, size = [], 0, 0
+            if held:
+                yield pa.Table.from_batches(held).combine_chunks()
         except (pa.ArrowException, OSError) as error:
             raise unreadable(self._path, f"its data is damaged ({_first_line(error)})") from None
 
@@ -68,7 +102,8 @@ class ParquetSource:
                     raise limit_exceeded(self._path, found, "write it again with smaller row groups")
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[Row]:
+def table_rows(batch: pa.RecordBatch) -> Iterator[Row]:
+    """A batch's rows; one with a cell that is no Python value is a bad row without it."""
     names = batch.schema.names
     try:
         columns = [_cells(column) for column in batch.columns]

@@ -3,9 +3,9 @@
 One bad row never stops a file. Memory stays bounded whatever a file claims: 130 KB of parquet hold up to 1.2 GB.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pipeline.errors import DataError, UsageError
 from pipeline.rows import BAD_ROW, ReadLimits, Row, RowBatch, batches, unreadable
@@ -50,6 +50,14 @@ class _Source(Protocol):
     def count(self) -> int | None: ...
 
 
+@runtime_checkable
+class _Columnar(Protocol):
+    """A file that holds columns, of which some can be read without the others."""
+
+    def rows_of(self, columns: Sequence[str]) -> Iterable[Row]: ...
+    def tables(self) -> Iterator[Any]: ...
+
+
 class RowFile:
     """A file whose encoding or parts have been looked at; it can be read as often as needed.
 
@@ -63,16 +71,26 @@ class RowFile:
         self._source = source
         self._limits = limits
 
-    def batches(self) -> Iterator[RowBatch]:
+    def batches(self, *, columns: Sequence[str] | None = None) -> Iterator[RowBatch]:
         """Yield the rows in order. Rows that cannot be read come as `{BAD_ROW: message, …}`.
 
-        Raises DataError `unreadable` or `limit_exceeded`.
+        `columns`: all that is needed of a row; it may hold more, and a row that is bad elsewhere may come as a good
+        one. Raises DataError `unreadable` or `limit_exceeded`.
         """
+        source = self._source
+        rows = source.rows_of(columns) if columns is not None and isinstance(source, _Columnar) else source.rows()
         try:
-            yield from batches(self._source.rows(), path=self.path, limits=self._limits)
+            yield from batches(rows, path=self.path, limits=self._limits)
         except UnicodeDecodeError:
             # Its encoding was right when the file was opened.
             raise unreadable(self.path, "it changed while it was read; try again") from None
+
+    def tables(self) -> Iterator[Any] | None:
+        """All rows as Arrow tables of bounded size, one at least; None where the format has none.
+
+        Raises DataError `unreadable`.
+        """
+        return self._source.tables() if isinstance(self._source, _Columnar) else None
 
     def has_column(self, name: str) -> bool:
         """Whether any row has this column; of jsonl the first batch does not tell."""

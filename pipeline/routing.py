@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -41,6 +41,16 @@ UNFITTED = Thresholds(auto=NEVER, suggest=0.6)
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a comment's text alone decides: all of a Decision but the moment from which its due time runs."""
+
+    queue: str
+    within: timedelta | None  # to the due time
+    zone: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RoutingPolicy:
     """data/routing.toml. Labels that it does not name go to the default queue, or have no due time."""
 
@@ -68,13 +78,35 @@ class RoutingPolicy:
         `text` is the comment's as `prepare` gives it, for words of danger. Without it the comment is prepared here, a
         third of the time that a linear model takes.
         """
+        if text is None:
+            text = prepare(feedback.text).text if self._looks_for_dangers(prediction) else ""
+        verdict = self.verdict(prediction, text, thresholds=thresholds)
+        due_at = None
+        if verdict.within is not None:
+            due_at = (self.start(feedback.created_at, now=now) + verdict.within).astimezone(self.timezone)
+        return Decision(verdict.queue, due_at, verdict.zone, verdict.reasons)
+
+    def verdict(self, prediction: Prediction, text: str, *, thresholds: Mapping[str, Thresholds]) -> Verdict:
+        """What follows from a prediction and its prepared text, whenever the comment came in."""
         queue, queue_reason = self._queue(prediction)
-        raised, danger_reasons = self._raised(prediction, feedback, text)
-        due_at, due_reason = self._due(prediction, feedback, now=now, raised=raised)
+        raised, danger_reasons = self._raised(prediction, text)
+        within, due_reason = self._within(prediction, raised=raised)
         zone, zone_reasons = self._zone(prediction, {**thresholds, **self.thresholds})
         if raised is not None:
             zone = "review"
-        return Decision(queue, due_at, zone, (*queue_reason, *due_reason, *danger_reasons, *zone_reasons))
+        return Verdict(queue, within, zone, (*queue_reason, *due_reason, *danger_reasons, *zone_reasons))
+
+    def start(self, created_at: datetime | None, *, now: datetime) -> datetime:
+        """From when the due time of a comment runs, in UTC; a time without a zone is in the policy's."""
+        # A clock that runs ahead at the sender must not win the customer a later answer. In UTC, because two times of
+        # one zone are compared and added to by their clocks, which daylight saving puts back.
+        present = self._aware(now).astimezone(UTC)
+        if created_at is None:
+            return present
+        try:
+            return min(self._aware(created_at).astimezone(UTC), present)
+        except OverflowError:  # in the first or the last hours that there are
+            return present if created_at.year > present.year else datetime.min.replace(tzinfo=UTC)
 
     def check(self, schema: LabelSchema) -> None:
         """Raise ConfigError `routing_invalid` where a name is none of the schema's; it tells the nearest one.
@@ -102,15 +134,16 @@ class RoutingPolicy:
             return self.queues[label], (f"{self.queue_task}:{label}",)
         return self.default_queue, ("default_queue",)
 
-    def _raised(
-        self, prediction: Prediction, feedback: Feedback, text: str | None
-    ) -> tuple[str | None, tuple[str, ...]]:
+    def _looks_for_dangers(self, prediction: Prediction) -> bool:
+        return self.dangers is not None and _label(prediction, self.due_task) is not None
+
+    def _raised(self, prediction: Prediction, text: str) -> tuple[str | None, tuple[str, ...]]:
         """The level that the comment's dangers raise the decision to, where it is above the model's own."""
         label = _label(prediction, self.due_task)
         if self.dangers is None or label is None:
             return None, ()
+        found = find_dangers(text, self.dangers)
         levels = list(prediction.tasks[self.due_task].probabilities)  # lowest first
-        found = find_dangers(prepare(feedback.text).text if text is None else text, self.dangers)
         above = [danger for danger in found if danger.level in levels[levels.index(label) + 1 :]]
         if not above:
             return None, ()
@@ -118,17 +151,12 @@ class RoutingPolicy:
         groups = dict.fromkeys(danger.group for danger in above)
         return raised, (f"raised:{raised}", *(f"danger:{group}" for group in groups))
 
-    def _due(
-        self, prediction: Prediction, feedback: Feedback, *, now: datetime, raised: str | None
-    ) -> tuple[datetime | None, tuple[str, ...]]:
+    def _within(self, prediction: Prediction, *, raised: str | None) -> tuple[timedelta | None, tuple[str, ...]]:
         label = _label(prediction, self.due_task)
         times = [self.due[level] for level in (label, raised) if level is not None and level in self.due]
         if not times:
             return None, ()
-        # A clock that runs ahead at the sender must not win the customer a later answer.
-        start = min(self._aware(feedback.created_at or now), self._aware(now))
-        reason = (f"{self.due_task}:{label}",) if label in self.due else ()
-        return (start + min(times)).astimezone(self.timezone), reason
+        return min(times), (f"{self.due_task}:{label}",) if label in self.due else ()
 
     def _zone(self, prediction: Prediction, thresholds: Mapping[str, Thresholds]) -> tuple[str, tuple[str, ...]]:
         if "out_of_scope" in prediction.flags:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from pipeline.atomic import atomic_file
 from pipeline.cells import Column
@@ -25,6 +25,13 @@ class _Sink(Protocol):
     def write(self, rows: Sequence[Row]) -> None: ...
     def close(self) -> None: ...
     def abandon(self) -> None: ...
+
+
+@runtime_checkable
+class _TableSink(Protocol):
+    """An open file of a format that holds columns."""
+
+    def write_table(self, table: Any) -> None: ...
 
 
 class RowWriter:
@@ -50,6 +57,13 @@ class RowWriter:
             raise ValueError("write() outside of the with block")
         with self._told():
             self._sink.write(rows)
+
+    def write_table(self, table: Any) -> None:
+        """Append an Arrow table with all columns, to parquet only. Raises as `write`."""
+        if not isinstance(self._sink, _TableSink):
+            raise TypeError(f"{self._path} takes rows, within the with block")
+        with self._told():
+            self._sink.write_table(table)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -6,9 +6,9 @@ soon as the limit is passed. uvicorn itself has neither limit.
 
 import asyncio
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.headers import header
 from serving.problems import RequestProblem, problem_response
 
 _LINGER = 2.0  # seconds; closing while the client still sends would destroy the answer on its way (TCP reset)
@@ -31,7 +31,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         try:
-            self._check_declared(Headers(scope=scope))
+            self._check_declared(header(scope["headers"], b"content-length"))
             body = await self._read(receive)
         except RequestProblem as problem:
             await _refuse(problem, scope, receive, send)
@@ -45,8 +45,7 @@ class BodyLimit:
 
         await self.app(scope, replay, send)
 
-    def _check_declared(self, headers: Headers) -> None:
-        declared = headers.get("content-length", "")
+    def _check_declared(self, declared: str) -> None:
         # What is no number was refused by the HTTP parser already.
         if declared.isdecimal() and int(declared[:20]) > self.max_bytes:
             raise self._too_large()

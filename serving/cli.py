@@ -31,7 +31,28 @@ _Threads = Annotated[
     typer.Option(
         envvar="FANKUI_THREADS",
         min=1,
-        help="Threads of one forward pass of the network. More shorten long batches; leave cores to others.",
+        help="Threads of one forward pass of the network. More shorten long batches; leave cores to others. "
+        "Without it all cores, divided by the workers.",
+    ),
+]
+_Workers = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_WORKERS",
+        min=1,
+        max=256,
+        help="Processes that share the port, each with the model in memory. As many as there are cores answer the "
+        "most requests a second; one answers a single client fastest.",
+    ),
+]
+_Cache = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_CACHE",
+        min=0,
+        max=10_000_000,
+        help="Different comments whose answers each worker keeps, the least recently asked for dropped first, so that "
+        "identical ones are scored once. 0.8 kB each; 0 keeps none.",
     ),
 ]
 _MaxBodyBytes = Annotated[
@@ -57,8 +78,8 @@ _MaxInFlight = Annotated[
     typer.Option(
         envvar="FANKUI_MAX_IN_FLIGHT",
         min=1,
-        help="Most comments under way at once; a batch that does not fit is refused whole with 429. A low limit "
-        "refuses clients instead of letting them wait too long.",
+        help="Most comments under way at once in one worker; a batch that does not fit is refused whole with 429. "
+        "A low limit refuses clients instead of letting them wait too long.",
     ),
 ]
 _RequestTimeout = Annotated[
@@ -100,6 +121,8 @@ def serve(
     model: _Model = None,
     routing: _Routing = None,
     threads: _Threads = None,
+    workers: _Workers = 1,
+    cache: _Cache = 32_768,
     max_body_bytes: _MaxBodyBytes = 4 << 20,
     max_items: _MaxItems = 256,
     max_in_flight: _MaxInFlight = 512,
@@ -110,29 +133,36 @@ def serve(
 ) -> None:
     """Score over HTTP: POST /v1/classify, GET /v1/labels, /v1/models, /health/live, /health/ready, /metrics.
 
-    One process, one model; run several behind a proxy for more. Logs are JSON lines on standard error and hold no
-    text. SIGTERM lets requests under way finish.
+    What waits is scored together, up to a budget of tokens. Logs are JSON lines on standard error and hold no text.
+    SIGTERM lets requests under way finish.
 
     Example: `fankui serve --port 8000`, then
 
     `curl -s localhost:8000/v1/classify -H 'Content-Type: application/json' -d '{"text": "快递三天没到，客服也不回"}'`
     """
-    from serving.run import run
     from serving.settings import ServeSettings
 
-    run(
-        ServeSettings(
-            host=host,
-            port=port,
-            model=model,
-            routing=routing,
-            threads=threads,
-            max_body_bytes=max_body_bytes,
-            max_items=max_items,
-            max_in_flight=max_in_flight,
-            request_timeout=request_timeout,
-            read_timeout=read_timeout,
-            shutdown_timeout=shutdown_timeout,
-            allowed_hosts=tuple(name.lower() for name in allowed_host or ()),
-        )
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        model=model,
+        routing=routing,
+        threads=threads,
+        workers=workers,
+        cache=cache,
+        max_body_bytes=max_body_bytes,
+        max_items=max_items,
+        max_in_flight=max_in_flight,
+        request_timeout=request_timeout,
+        read_timeout=read_timeout,
+        shutdown_timeout=shutdown_timeout,
+        allowed_hosts=tuple(name.lower() for name in allowed_host or ()),
     )
+    if workers == 1:
+        from serving.run import run
+
+        run(settings)
+    else:
+        from serving.workers import supervise
+
+        supervise(settings)

@@ -4,29 +4,30 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+
+from starlette.types import Receive
 
 from models.loading import ResolvedModel, open_model, read_predictor
 from models.predictor import BundlePredictor
 from models.resolving import resolve_model
-from pipeline.errors import BundleError, FeedbackError
+from pipeline.errors import BundleError, FeedbackError, ModelError
 from pipeline.feedback import Feedback
 from pipeline.routing import RoutingPolicy, load_policy
+from serving.batcher import Batcher, Outcome, Place, Request
 from serving.intake import Refused
 from serving.metrics import Metrics
 from serving.places import Places
 from serving.problems import RequestProblem
-from serving.scoring import PROBE, Scored, score
+from serving.repeats import RepeatPredictor
+from serving.scoring import PROBE, Scored, merged, score
 from serving.settings import ServeSettings
+from serving.waiting import waited_for
 
 _LOGGER = logging.getLogger("fankui.serving")
 _PROBE_TIMEOUT = 2.0  # seconds; a platform's own probe gives up after about as long
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,17 @@ class ActiveModel:
     kind: str
     digest: str
     loaded_at: datetime
+    repeats: RepeatPredictor | None  # the same, with answers to comments that came before
 
     @property
     def version(self) -> str:
         return self.predictor.model_version
 
 
-def load_active(resolved: ResolvedModel, *, threads: int | None, policy: RoutingPolicy | None = None) -> ActiveModel:
-    """Open, check and try a model; `policy` has to fit its labels.
+def load_active(
+    resolved: ResolvedModel, *, threads: int | None, cache: int = 0, policy: RoutingPolicy | None = None
+) -> ActiveModel:
+    """Open, check and try a model; `policy` has to fit its labels. `cache`: comments whose answers are kept.
 
     Raises BundleError, `model_failed` where it cannot answer the probe; ConfigError where the policy does not fit.
     """
@@ -54,7 +58,7 @@ def load_active(resolved: ResolvedModel, *, threads: int | None, policy: Routing
     if policy is not None:
         policy.check(bundle.schema)
     predictor = read_predictor(bundle, registered=resolved.version, threads=threads)
-    if any(isinstance(answer, FeedbackError) for answer in predictor.predict_each([PROBE])):
+    if any(isinstance(answer, FeedbackError) for answer in predictor.predict_each([PROBE.text])):
         raise BundleError("model_failed", f"the model at {resolved.path} cannot score a plain comment; choose another")
     return ActiveModel(
         predictor=predictor,
@@ -63,6 +67,7 @@ def load_active(resolved: ResolvedModel, *, threads: int | None, policy: Routing
         kind=bundle.kind,
         digest=bundle.digest,
         loaded_at=datetime.now(UTC),
+        repeats=RepeatPredictor(predictor, entries=cache) if cache else None,
     )
 
 
@@ -76,37 +81,28 @@ class Engine:
         self.policy = policy
         self.settings = settings
         self.metrics = metrics
-        self.places = Places(settings.max_in_flight)
-        # One thread: the linear model holds the interpreter anyway, the network brings threads of its own.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fankui-model")
+        self.places = Places(settings.max_in_flight, told=metrics.in_flight)
+        self._batcher = Batcher[ActiveModel](self._work, freed=self.places.give_back)
         self._worked_at = time.monotonic()  # end of the last pass that gave an answer; -inf where the last one failed
         self._began_at = math.inf  # start of the pass under way
         self._probing = asyncio.Lock()
-        metrics.watch(self.places, active.version)
+        metrics.answering(active.version)
 
-    async def classify(self, items: Sequence[Feedback | Refused], active: ActiveModel) -> Scored:
-        """Results of all items. Raises RequestProblem `overloaded` before they are admitted, `answer_timeout` after."""
-        count = len(items)
-        self.places.take(count)
-        now = datetime.now(UTC)
+    async def classify(
+        self, items: Sequence[Feedback | Refused], active: ActiveModel, *, receive: Receive | None = None
+    ) -> Scored:
+        """Results of all items. Raises RequestProblem `overloaded` before they are admitted, `answer_timeout` after.
 
-        def work() -> Scored:
-            started = self._began_at = time.monotonic()
-            try:
-                scored = score(items, predictor=active.predictor, policy=self.policy, now=now)
-            finally:
-                self._began_at = math.inf
-            # Here and not where the answer is awaited: a pass whose client has gone proves as much.
-            if scored.answered:
-                self._worked_at = time.monotonic()
-            elif scored.model_failed:
-                self._worked_at = -math.inf
-            self.metrics.scored(active.version, scored, seconds=time.monotonic() - started)
-            return scored
-
-        return await self._in_thread(
-            work, timeout=self.settings.request_timeout, finished=lambda: self.places.give_back(count)
-        )
+        Given how to `receive` from the client, it raises ClientLeft soon after that has gone; what of the items is
+        still queued then is dropped.
+        """
+        comments = [entry for entry in items if isinstance(entry, Feedback)]
+        self.places.take(len(comments))
+        outcomes: Sequence[Outcome] = ()
+        if comments:
+            outcomes = await self._ask(comments, active, timeout=self.settings.request_timeout, receive=receive)
+        self.metrics.refused(active.version, len(items) - len(comments))
+        return merged(items, outcomes)
 
     async def ready(self) -> bool:
         """Whether a forward pass succeeded within the last seconds, or has begun within the time that requests have.
@@ -116,15 +112,13 @@ class Engine:
         async with self._probing:
             if self._alive():
                 return True
-            predictor = self.active.predictor
+            # Admitted in any case: a server that refuses for a moment is none that should be restarted.
+            self.places.take(1, anyway=True)
             try:
-                answers = await self._in_thread(lambda: predictor.predict_each([PROBE]), timeout=_PROBE_TIMEOUT)
+                (outcome,) = await self._ask([PROBE], self.active, timeout=_PROBE_TIMEOUT)
             except RequestProblem:
                 return self._alive()  # a long pass may have come between, and the probe waits behind it
-            if any(isinstance(answer, FeedbackError) for answer in answers):
-                return False
-            self._worked_at = time.monotonic()
-            return True
+            return outcome.error is None
 
     def replace(self, active: ActiveModel) -> None:
         """Let another model answer from now on; requests under way keep theirs."""
@@ -134,7 +128,58 @@ class Engine:
 
     def close(self) -> None:
         """Let the thread end once its work is done."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._batcher.close()
+
+    async def _ask(
+        self, comments: Sequence[Feedback], active: ActiveModel, *, timeout: float, receive: Receive | None = None
+    ) -> list[Outcome]:
+        """Outcomes of comments for which places were taken; the batcher gives these back."""
+        loop = asyncio.get_running_loop()
+        request = Request(
+            comments=comments,
+            model=active,
+            received=datetime.now(UTC),
+            deadline=time.monotonic() + timeout,
+            answer=loop.create_future(),
+        )
+        self._batcher.put(request)
+        try:
+            return await waited_for(request.answer, timeout=timeout, receive=receive)
+        finally:
+            if request.queued:
+                self._batcher.leave(request)
+
+    def _work(self, batch: Sequence[Place[ActiveModel]]) -> list[Outcome]:
+        """One pass, in the batcher's thread."""
+        active, started = batch[0].request.model, time.monotonic()
+        probed = any(place.comment is PROBE for place in batch)
+        if not probed or len(batch) > 1:  # a probe alone is to find out whether the model hangs
+            self._began_at = started
+        # A probe asks the model itself, and what was kept does not show that it works.
+        predictor = active.predictor if probed or active.repeats is None else active.repeats
+        passed = 0 if active.repeats is None else active.repeats.passed
+        try:
+            outcomes = score(
+                [place.comment for place in batch],
+                predictor=predictor,
+                policy=self.policy,
+                received=[place.request.received for place in batch],
+            )
+        finally:
+            self._began_at = math.inf
+        answered = sum(outcome.error is None for outcome in outcomes)
+        repeated = 0
+        if active.repeats is not None and not probed:
+            repeated = max(0, answered - (active.repeats.passed - passed))
+        # Here and not where the answer is awaited: a pass whose client has gone proves as much.
+        if answered > repeated:
+            self._worked_at = time.monotonic()
+        elif any(isinstance(outcome.error, ModelError) for outcome in outcomes):
+            self._worked_at = -math.inf
+        asked = [outcome for place, outcome in zip(batch, outcomes, strict=True) if place.comment is not PROBE]
+        if asked:
+            self.metrics.scored(active.version, asked, repeated=repeated, seconds=time.monotonic() - started)
+        return outcomes
 
     def _alive(self) -> bool:
         now = time.monotonic()
@@ -143,26 +188,13 @@ class Engine:
         # A full batch may take long; only after the request's own deadline does a pass count as hanging.
         return self._worked_at > -math.inf and 0 <= now - self._began_at < self.settings.request_timeout
 
-    async def _in_thread(
-        self, work: Callable[[], T], *, timeout: float, finished: Callable[[], None] | None = None
-    ) -> T:
-        future = self._thread.submit(work)
-        if finished is not None:
-            # When the work ends and not when its waiter gives up: a place is free only then.
-            future.add_done_callback(lambda _: finished())
-        try:
-            return await asyncio.wait_for(asyncio.wrap_future(future), timeout)
-        except TimeoutError:
-            raise RequestProblem(
-                "answer_timeout", "the model did not answer in time; wait as Retry-After says, and send it again"
-            ) from None
-
 
 def start_engine(settings: ServeSettings) -> Engine:
     """Choose and load the model and the routing policy. Raises BundleError, ConfigError."""
     policy = load_policy(settings.routing)
-    active = load_active(resolve_model(settings.model), threads=settings.threads, policy=written(policy, settings))
-    return Engine(active, policy=policy, settings=settings, metrics=Metrics())
+    resolved = resolve_model(settings.model)
+    active = load_active(resolved, threads=settings.threads, cache=settings.cache, policy=written(policy, settings))
+    return Engine(active, policy=policy, settings=settings, metrics=Metrics(settings.figures))
 
 
 def written(policy: RoutingPolicy, settings: ServeSettings) -> RoutingPolicy | None:

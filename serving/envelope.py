@@ -5,19 +5,18 @@ A plain ASGI wrapper, the outermost one of ours.
 
 import logging
 import re
+import secrets
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.body_limit import ClientLeft
+from serving.headers import header
 from serving.metrics import Metrics
 from serving.problems import INTERNAL, problem_response
 
-REQUEST_ID = "X-Request-ID"
 DOCS_PATH = "/docs"
 
 _LOGGER = logging.getLogger("fankui.serving")
@@ -37,6 +36,10 @@ _DOCS_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; connect-src 'self'; "
     "style-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https://fastapi.tiangolo.com"
 )
+_SECURITY = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in SECURITY_HEADERS.items()]
+_DOCS_SECURITY = [
+    (name, _DOCS_POLICY.encode("ascii") if name == b"content-security-policy" else value) for name, value in _SECURITY
+]
 
 
 class Envelope:
@@ -53,14 +56,16 @@ class Envelope:
             return
         started = time.perf_counter()
         state = scope.setdefault("state", {})
-        state["request_id"] = request_id(Headers(scope=scope))
+        identity = state["request_id"] = request_id(scope["headers"])
         status = _CLIENT_LEFT
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), scope, state["request_id"])
+                # None of these is set by what is inside, so none can stand there twice.
+                added = _SECURITY if scope["path"] != DOCS_PATH else _DOCS_SECURITY
+                message["headers"] = [*message["headers"], *added, (b"x-request-id", identity.encode("ascii"))]
             await send(message)
 
         try:
@@ -75,7 +80,7 @@ class Envelope:
         self._note(scope, status=status, seconds=time.perf_counter() - started)
 
     async def _inside(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.known_hosts is None or host_name(Headers(scope=scope)) in self.known_hosts:
+        if self.known_hosts is None or host_name(scope["headers"]) in self.known_hosts:
             await self.app(scope, receive, send)
             return
         detail = "expected a Host that this server is known by; those who run it can add one with --allowed-host"
@@ -99,25 +104,18 @@ class Envelope:
         _LOGGER.info("request", extra={"fields": fields})
 
 
-def request_id(headers: Headers) -> str:
+def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The client's X-Request-ID where it is plain, else a new one."""
-    given = headers.get(REQUEST_ID, "")
-    return given if _ID.fullmatch(given) else uuid.uuid4().hex
+    given = header(headers, b"x-request-id")
+    return given if given and _ID.fullmatch(given) else secrets.token_hex(16)
 
 
-def host_name(headers: Headers) -> str:
+def host_name(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The Host header without its port: `127.0.0.1:8000` and `[::1]:8000` give `127.0.0.1` and `::1`."""
-    host = headers.get("host", "").strip().lower()
+    host = header(headers, b"host").strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0]
-
-
-def _add_headers(headers: MutableHeaders, scope: Scope, identity: str) -> None:
-    headers.update(SECURITY_HEADERS)
-    if scope["path"] == DOCS_PATH:
-        headers["Content-Security-Policy"] = _DOCS_POLICY
-    headers[REQUEST_ID] = identity
 
 
 def _tell(error: Exception, identity: str) -> None:

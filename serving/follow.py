@@ -41,7 +41,10 @@ class _Follower:
                 return
             settings = self._engine.settings
             policy = written(self._engine.policy, settings)
-            self._engine.replace(await asyncio.to_thread(load_active, chosen, threads=settings.threads, policy=policy))
+            loading = asyncio.to_thread(
+                load_active, chosen, threads=settings.threads, cache=settings.cache, policy=policy
+            )
+            self._engine.replace(await loading)
         except FeedbackError as error:
             self._unfit = chosen
             self._tell(f"{error.code}: {error.message}")

@@ -1,5 +1,7 @@
 """Whether the server lives, whether it can answer, and its figures."""
 
+import asyncio
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -29,4 +31,4 @@ async def ready(engine: EngineDep) -> HealthAnswer:
 @router.get("/metrics", summary="Figures for Prometheus", responses={**METRICS_PAGE, **problems()})
 async def metrics(engine: EngineDep) -> Response:
     """Counts and durations by model version, path and status."""
-    return Response(engine.metrics.page(), headers={"Content-Type": CONTENT_TYPE})
+    return Response(await asyncio.to_thread(engine.metrics.page), headers={"Content-Type": CONTENT_TYPE})

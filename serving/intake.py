@@ -4,15 +4,15 @@ Duplicate keys, NaN, Infinity, 1e999 and lone surrogates are refused, wherever t
 for their own item only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from starlette.datastructures import Headers
 
 from pipeline.errors import FeedbackError
 from pipeline.feedback import Feedback
+from serving.headers import header
 from serving.problems import RequestProblem
 from serving.shapes import Item
 from serving.strict_json import Flaw, find_flaw, not_utf8, parse
@@ -34,18 +34,21 @@ class Intake:
     alone: bool  # one item, not a batch: its error is the request's
 
 
-def check_media_type(headers: Headers) -> None:
+def check_media_type(headers: Iterable[tuple[bytes, bytes]]) -> None:
     """Raise RequestProblem `media_type_unsupported` unless the body says that it is plain JSON.
 
     A web page of another origin cannot send that type without asking first, and nobody here says yes.
     """
-    media, *parameters = [part.strip().lower() for part in headers.get("content-type", "").split(";")]
+    found = header(headers, b"content-type")
+    if found == "application/json" and not header(headers, b"content-encoding"):
+        return
+    media, *parameters = [part.strip().lower() for part in found.split(";")]
     charsets = [part for part in parameters if part.startswith("charset=")]
     if media != "application/json" or any(
         part.removeprefix("charset=").strip('"') not in ("utf-8", "utf8") for part in charsets
     ):
         raise RequestProblem("media_type_unsupported", "expected Content-Type: application/json, in UTF-8")
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if header(headers, b"content-encoding").strip().lower() not in ("", "identity"):
         raise RequestProblem("media_type_unsupported", "expected a body that is not compressed")
 
 

@@ -5,6 +5,12 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
+from serving.settings import ServeSettings
+
+_LOGGER = logging.getLogger("fankui.serving")
+
 
 class JsonLines(logging.Formatter):
     """A record as one line of ASCII JSON; `extra={"fields": {…}}` adds to it. Control characters come out escaped."""
@@ -19,7 +25,25 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             # The type alone: messages and frames of libraries may hold the input.
             body["error"] = record.exc_info[0].__name__
-        return json.dumps(body, ensure_ascii=True, default=str)
+        try:
+            line = orjson.dumps(body, default=str).decode()
+        except TypeError:  # a lone surrogate, or an integer that orjson finds too long
+            line = ""
+        # Nearly every line is ASCII by itself, and orjson takes a tenth of the time.
+        return line if line and line.isascii() else json.dumps(body, ensure_ascii=True, default=str)
+
+
+def tell_start(settings: ServeSettings, *, model_version: str, origin: str) -> None:
+    """The first line: where the server listens and what answers. Before it a warning where strangers can reach it."""
+    if not settings.loopback:
+        _LOGGER.warning("open_to_others", extra={"fields": {"host": settings.host, "api_keys": False}})
+    fields = {
+        "url": f"http://{settings.host}:{settings.port}",
+        "model_version": model_version,
+        "origin": origin,
+        "workers": settings.workers,
+    }
+    _LOGGER.info("starting", extra={"fields": fields})
 
 
 def logging_config() -> dict[str, Any]:

@@ -1,24 +1,33 @@
-"""Figures for Prometheus, in a registry of their own. Labels are versions, paths of ours and statuses: never text."""
+"""Figures for Prometheus, in a registry of their own. Labels are versions, paths of ours and statuses: never text.
 
+Several workers write theirs into files of one folder (prometheus-client's multiprocess mode); whichever of them is
+asked adds them all up.
+"""
+
+from collections import Counter as Counts
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-
-from serving.places import Places
+from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
-    from serving.scoring import Scored
+    from serving.batcher import Outcome
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_COMMENTS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """All figures of one server."""
+    """All figures of one server, or of one worker of several."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder` holds the files of all workers where there are several (serving/workers.py)."""
         self.registry = CollectorRegistry()
+        self._folder = folder
         self._requests = Counter(
             "fankui_requests", "Requests answered.", ["method", "path", "status"], registry=self.registry
         )
@@ -32,46 +41,90 @@ class Metrics:
         self._comments = Counter(
             "fankui_comments", "Comments, by outcome.", ["model_version", "outcome"], registry=self.registry
         )
+        self._repeated = Counter(
+            "fankui_comments_repeated",
+            "Comments whose answer was kept from before.",
+            ["model_version"],
+            registry=self.registry,
+        )
         self._zones = Counter(
             "fankui_decisions", "Decisions, by zone.", ["model_version", "zone"], registry=self.registry
         )
         self._score_seconds = Histogram(
             "fankui_score_seconds",
-            "Seconds that scoring one request's comments took.",
+            "Seconds that one pass took, from texts to decisions.",
             ["model_version"],
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._in_flight = Gauge(
-            "fankui_comments_in_flight", "Comments admitted and not scored yet.", registry=self.registry
+        self._score_comments = Histogram(
+            "fankui_score_comments",
+            "Comments of one pass.",
+            ["model_version"],
+            buckets=_COMMENTS,
+            registry=self.registry,
         )
-        self._model = Gauge("fankui_model", "1 for the model that answers.", ["model_version"], registry=self.registry)
+        self._in_flight = Gauge(
+            "fankui_comments_in_flight",
+            "Comments admitted and not scored yet.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._model = Gauge(
+            "fankui_model",
+            "1 for the model that answers.",
+            ["model_version"],
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        self._version = ""
+        # Looking a figure up by its labels takes longer than adding to it.
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def watch(self, places: Places, version: str) -> None:
-        """Show how many places are taken, and which model answers."""
-        self._in_flight.set_function(lambda: places.taken)
-        self.answering(version)
+    def in_flight(self, count: int) -> None:
+        """`count` comments are under way."""
+        self._in_flight.set(count)
 
     def answering(self, version: str) -> None:
         """`version` answers from now on."""
-        self._model.clear()
+        if self._version and version != self._version:
+            self._model.labels(self._version).set(0)
+            if not self._folder:  # the files of workers keep what was once in them
+                self._model.remove(self._version)
         self._model.labels(version).set(1)
+        self._version = version
 
     def request(self, *, method: str, path: str, status: int, seconds: float) -> None:
         """Count a request. `path` is a route's, such as /v1/classify, so that there are few."""
-        self._requests.labels(method, path, str(status)).inc()
-        self._request_seconds.labels(path).observe(seconds)
+        known = self._known.get((method, path, status))
+        if known is None:
+            known = self._requests.labels(method, path, str(status)), self._request_seconds.labels(path)
+            self._known[method, path, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
-    def scored(self, version: str, scored: "Scored", *, seconds: float) -> None:
-        """Count the comments of a request that were scored, or not."""
-        failed = len(scored.errors)
-        self._comments.labels(version, "ok").inc(len(scored.results) - failed)
+    def scored(self, version: str, outcomes: Sequence["Outcome"], *, seconds: float, repeated: int = 0) -> None:
+        """Count the comments of one pass that were scored, or not, and those `repeated`, whose answer was there."""
+        if repeated:
+            self._repeated.labels(version).inc(repeated)
+        failed = sum(outcome.error is not None for outcome in outcomes)
+        self._comments.labels(version, "ok").inc(len(outcomes) - failed)
         self._comments.labels(version, "error").inc(failed)
-        for result in scored.results:
-            if "decision" in result:
-                self._zones.labels(version, result["decision"]["zone"]).inc()
+        zones = Counts(outcome.result["decision"]["zone"] for outcome in outcomes if "decision" in outcome.result)
+        for zone, count in zones.items():
+            self._zones.labels(version, zone).inc(count)
         self._score_seconds.labels(version).observe(seconds)
+        self._score_comments.labels(version).observe(len(outcomes))
+
+    def refused(self, version: str, count: int) -> None:
+        """Count comments that no model saw because they are no comments."""
+        if count:
+            self._comments.labels(version, "error").inc(count)
 
     def page(self) -> bytes:
-        """The text that Prometheus reads."""
-        return generate_latest(self.registry)
+        """The text that Prometheus reads, of all workers together."""
+        if not self._folder:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together, path=str(self._folder))  # type: ignore[no-untyped-call]
+        return generate_latest(together)

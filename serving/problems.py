@@ -88,18 +88,24 @@ def problem_response(code: str, detail: str, *, request_id: str, headers: Mappin
     )
 
 
+def error_response(error: FeedbackError, *, request_id: str) -> Response:
+    """The response for an error of ours; one that is not meant for clients is told as a failure of the server."""
+    if error.code in STATUS:
+        return problem_response(error.code, error.message, request_id=request_id)
+    return problem_response("internal_error", INTERNAL, request_id=request_id)
+
+
 def answer_in_problems(app: FastAPI) -> None:
     """Replace the framework's error bodies, of which the one for a wrong field would echo the input."""
     app.add_exception_handler(FeedbackError, _feedback_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(Exception, _feedback_error)
 
 
 async def _feedback_error(request: Request, error: Exception) -> Response:
-    code, detail = "internal_error", INTERNAL
-    if isinstance(error, FeedbackError) and error.code in STATUS:
-        code, detail = error.code, error.message
-    return problem_response(code, detail, request_id=request.state.request_id)
+    known = error if isinstance(error, FeedbackError) else FeedbackError("internal_error", INTERNAL)
+    return error_response(known, request_id=request.state.request_id)
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ Without it, 50 connections that never finish their headers stay open for ever.
 
 import asyncio
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -19,12 +19,13 @@ def patient_protocol(header_timeout: float) -> type[HttpToolsProtocol]:
     """The protocol class for uvicorn; headers have to arrive within `header_timeout` seconds."""
 
     class PatientProtocol(HttpToolsProtocol):
+        transport: asyncio.Transport
         _deadline: asyncio.TimerHandle | None = None
         _begun = False  # a request's first byte came
         _header_bytes = 0
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
+            super().connection_made(cast(asyncio.Transport, _WholeAnswers(transport)))
             self._arm()
 
         def data_received(self, data: bytes) -> None:
@@ -81,6 +82,36 @@ def patient_protocol(header_timeout: float) -> type[HttpToolsProtocol]:
             self.transport.close()
 
     return PatientProtocol
+
+
+class _WholeAnswers:
+    """A transport that sends an answer's head along with its body: half the system calls, and one packet."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n"):
+            self._head = data
+            self._loop.call_soon(self._flush)  # for an answer whose body is empty, or not there yet
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
 
 
 def _answer(code: str, detail: str) -> bytes:

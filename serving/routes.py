@@ -1,16 +1,12 @@
 """The paths under /v1: classify, labels, models."""
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from serving.body_limit import ClientLeft
+from serving.classify import classify as answer_classify
 from serving.engine import Engine
-from serving.intake import Intake, check_media_type, read_request
 from serving.openapi import CLASSIFY_BODY, problems
 from serving.shapes import (
     ClassifyAnswer,
@@ -22,10 +18,6 @@ from serving.shapes import (
 )
 
 router = APIRouter(prefix="/v1")
-
-T = TypeVar("T")
-
-_LARGE = 64 << 10  # bytes; parsing more than that takes over a millisecond, which the event loop is spared
 
 
 async def engine_of(request: Request) -> Engine:
@@ -43,25 +35,12 @@ EngineDep = Annotated[Engine, Depends(engine_of)]
     responses={200: {"model": ClassifyAnswer}, **problems(415, 422, 429, 503, 504)},
     openapi_extra=CLASSIFY_BODY,
 )
-async def classify(request: Request, engine: EngineDep) -> Response:
+async def classify(request: Request) -> Response:
     """One item, or `{"items": [...]}`. In a batch a bad item gets an error in its place; alone it is a 4xx.
 
     Refused wherever they stand: a key twice in one object, NaN, Infinity, numbers out of range, lone surrogates.
     """
-    check_media_type(request.headers)
-    intake = await _read(await request.body(), engine.settings.max_items)
-    active = engine.active
-    scored = await _while_connected(request, engine.classify(intake.items, active))
-    request.state.log = {"count": len(intake.items), "errors": len(scored.errors), "model_version": active.version}
-    if intake.alone and scored.errors:
-        raise scored.errors[0]
-    return _json(
-        {
-            "results": scored.results,
-            "model_version": active.version,
-            "schema_version": active.predictor.schema.version,
-        }
-    )
+    return await answer_classify(request.scope, request.receive)
 
 
 @router.get("/labels", summary="The label schema", responses=problems())
@@ -113,32 +92,3 @@ async def models(engine: EngineDep) -> ModelsAnswer:
         loaded_at=active.loaded_at.isoformat(timespec="seconds"),
     )
     return ModelsAnswer(models=[answer])
-
-
-async def _while_connected(request: Request, answering: Coroutine[Any, Any, T]) -> T:
-    """The answer, or ClientLeft as soon as nobody waits for it: work that is still queued is dropped then."""
-    answer = asyncio.ensure_future(answering)
-    leaving = asyncio.ensure_future(_left(request))
-    try:
-        await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise ClientLeft
-        return answer.result()
-    finally:
-        answer.cancel()
-        leaving.cancel()
-
-
-async def _left(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _read(body: bytes, max_items: int) -> Intake:
-    if len(body) <= _LARGE:
-        return read_request(body, max_items=max_items)
-    return await asyncio.to_thread(read_request, body, max_items=max_items)
-
-
-def _json(body: object) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")

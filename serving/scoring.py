@@ -7,15 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from models.answer import error_item, item
-from models.predictor import Answer, BundlePredictor
+from models.predictor import BundlePredictor
 from pipeline.errors import FeedbackError, ModelError
 from pipeline.feedback import Feedback
 from pipeline.routing import RoutingPolicy
+from serving.batcher import Outcome
 from serving.intake import Refused
+from serving.problems import INTERNAL
 
 _LOGGER = logging.getLogger("fankui.serving")
 
-PROBE = "快递三天没到，客服也不回"
+PROBE = Feedback(text="快递三天没到，客服也不回")
 """The comment of the readiness probe."""
 
 
@@ -26,37 +28,43 @@ class Scored:
     results: list[dict[str, Any]]
     errors: Mapping[int, FeedbackError]
 
-    @property
-    def answered(self) -> int:
-        """How many comments have a prediction."""
-        return len(self.results) - len(self.errors)
-
-    @property
-    def model_failed(self) -> bool:
-        return any(error.code == "model_failed" for error in self.errors.values())
-
 
 def score(
-    items: Sequence[Feedback | Refused], *, predictor: BundlePredictor, policy: RoutingPolicy, now: datetime
-) -> Scored:
-    """Score, decide and put into the answer's form. Never raises for a comment or for the model."""
+    comments: Sequence[Feedback], *, predictor: BundlePredictor, policy: RoutingPolicy, received: Sequence[datetime]
+) -> list[Outcome]:
+    """Score, decide and put into the answer's form. Never raises for a comment or for the model.
+
+    `received` says of every comment when it came, from where its due time runs if it has no time of its own.
+    """
     thresholds = predictor.calibration.thresholds()
-    answers = iter(predictor.answer_each([entry.text for entry in items if isinstance(entry, Feedback)]))
-    results: list[dict[str, Any]] = []
-    errors: dict[int, FeedbackError] = {}
+    outcomes = []
+    answers = predictor.answer_each([comment.text for comment in comments])
+    for comment, now, answer in zip(comments, received, answers, strict=True):
+        if isinstance(answer, ModelError):
+            _LOGGER.error("model_failed", extra={"fields": {"error": answer.cause}})
+        if isinstance(answer, FeedbackError):
+            outcomes.append(_failed(comment, answer))
+            continue
+        try:
+            decision = policy.decide(answer.prediction, comment, thresholds=thresholds, now=now, text=answer.text)
+            outcomes.append(Outcome(item(answer.prediction, decision=decision, id=comment.id)))
+        except Exception as error:  # a fault of ours at one comment is not the others' of its batch
+            _LOGGER.error("decision_failed", extra={"fields": {"error": type(error).__name__}})
+            outcomes.append(_failed(comment, FeedbackError("internal_error", INTERNAL)))
+    return outcomes
+
+
+def merged(items: Sequence[Feedback | Refused], outcomes: Sequence[Outcome]) -> Scored:
+    """The outcomes of a request's comments, and between them what had been refused before."""
+    found = iter(outcomes)
+    results, errors = [], {}
     for position, entry in enumerate(items):
-        answer = entry.error if isinstance(entry, Refused) else next(answers)
-        if isinstance(entry, Feedback) and isinstance(answer, Answer):
-            prediction = answer.prediction
-            decision = policy.decide(prediction, entry, thresholds=thresholds, now=now, text=answer.text)
-            results.append(item(prediction, decision=decision, id=entry.id))
-        elif isinstance(answer, FeedbackError):
-            _tell(answer)
-            errors[position] = answer
-            results.append(error_item(answer, id=entry.id))
+        outcome = _failed(entry, entry.error) if isinstance(entry, Refused) else next(found)
+        results.append(outcome.result)
+        if outcome.error is not None:
+            errors[position] = outcome.error
     return Scored(results, errors)
 
 
-def _tell(error: FeedbackError) -> None:
-    if isinstance(error, ModelError):
-        _LOGGER.error("model_failed", extra={"fields": {"error": error.cause}})
+def _failed(comment: Feedback | Refused, error: FeedbackError) -> Outcome:
+    return Outcome(error_item(error, id=comment.id), error)

@@ -18,9 +18,12 @@ class ServeSettings:
     model: str | None = None  # as models/resolving.py takes it; None follows the champion
     routing: Path | None = None  # None: the shipped data/routing.toml
     threads: int | None = None  # of the network; the linear model has one
+    workers: int = 1  # processes, each with the model
+    cache: int = 32_768  # of a worker, different comments whose answers are kept: 0.8 kB each; 0: none
+    figures: Path | None = None  # where workers keep their figures; serving/workers.py sets it
     max_body_bytes: int = 4 << 20  # 256 comments of 2,000 characters, \u-escaped to 6 bytes each, are 3 MB
     max_items: int = 256
-    max_in_flight: int = 512  # comments admitted and not answered yet: two full batches
+    max_in_flight: int = 512  # of a worker, comments admitted and not answered yet: two full batches
     request_timeout: float = 30.0  # seconds from admission to the answer
     read_timeout: float = 10.0  # seconds for the headers, and again for the body
     shutdown_timeout: int = 30  # seconds that requests in flight get after SIGTERM

@@ -2,14 +2,15 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -21,6 +22,8 @@ from pipeline.schema import LabelSchema, load_schema
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+AnyReport = TypeVar("AnyReport", pytest.CollectReport, pytest.TestReport)
 
 # text, sentiment, category, aspects, urgency
 COMMENTS: tuple[tuple[str, str, str, dict[str, int], str], ...] = (
@@ -55,6 +58,38 @@ COMMENTS: tuple[tuple[str, str, str, dict[str, int], str], ...] = (
 def schema() -> LabelSchema:
     """The shipped label schema."""
     return load_schema()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Where something has to be there, a module that skips for want of it has failed."""
+    return _refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Likewise a test."""
+    return _refuse_skip((yield))
+
+
+def _refuse_skip(report: AnyReport) -> AnyReport:
+    """A skip whose reason is `needs X` fails where $FANKUI_CI_REQUIRE lists X, as it does in CI."""
+    required = [f"needs {name}" for name in os.environ.get("FANKUI_CI_REQUIRE", "").split(",") if name]
+    if report.skipped and any(reason in str(report.longrepr) for reason in required):
+        report.outcome = "failed"
+        report.longrepr = f"skipped though FANKUI_CI_REQUIRE={os.environ['FANKUI_CI_REQUIRE']}: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def java() -> Path:
+    """The Java that Spark runs on; skips where there is none."""
+    found = shutil.which("java")
+    if found is None:
+        pytest.skip("needs java: apt-get install openjdk-17-jre-headless")
+    return Path(found)
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,12 @@ from scipy.optimize import minimize_scalar
 from models.calibration import Calibration, TaskCalibration
 from models.heads import exceedance, probabilities
 from pipeline.errors import DataError
+from pipeline.routing import NEVER
 from pipeline.schema import Kind, LabelSchema, Task
 from training.columns import Floats, Labels, decide, labeled
 from training.coverage import coverage
+from training.few_rows import MIN_ROWS
 
-MIN_ROWS = 50  # below it a temperature is more noise than gain
 MIN_SUPPORT = 10  # gold rows of every level before cuts move, gold mentions before the mention threshold moves
 MIN_GAIN = 0.005  # a cut or threshold leaves 0.5 only for more than this
 # Where nearly all answers are right the precision alone would allow any confidence, even one never seen before.
@@ -65,6 +66,7 @@ def _fit(task: Task, gold: Labels, logits: NDArray[np.floating], *, wanted: tupl
         fitted = replace(fitted, mentioned=fit_mentioned(task, gold, p))
     curve = coverage(task, gold, decide(task, p, fitted))
     auto, suggest = max(curve.threshold(wanted[0]), MIN_AUTO), max(curve.threshold(wanted[1]), MIN_SUGGEST)
+    auto = NEVER if len(gold) < MIN_ROWS else auto
     return replace(fitted, auto=max(auto, suggest), suggest=suggest)
 
 

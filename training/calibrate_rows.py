@@ -5,16 +5,23 @@ from models.predictor import LogitModel
 from pipeline.schema import LabelSchema
 from training.calibrate import fit_calibration
 from training.columns import gold_columns
+from training.few_rows import too_few
 from training.rows import Rows
 
 
-def calibrated_on(model: LogitModel, schema: LabelSchema, rows: Rows, *, precision: float) -> Calibration:
-    """Temperatures, cuts and thresholds of a model on rows that it was not fitted on; the identity without any."""
+def calibrated_on(
+    model: LogitModel, schema: LabelSchema, rows: Rows, *, precision: float
+) -> tuple[Calibration, tuple[str, ...]]:
+    """Temperatures, cuts and thresholds of a model on rows that it was not fitted on; the identity without any.
+
+    Beside it the tasks with too few rows for the zone `auto`.
+    """
     rows = one_window(model, rows)
     if not len(rows):
-        return Calibration.identity(schema)
+        return Calibration.identity(schema), too_few(schema, {})
     logits = model.logits(rows.texts).logits
-    return fit_calibration(schema, gold_columns(rows.examples, schema), logits, precision=precision)
+    gold = gold_columns(rows.examples, schema)
+    return fit_calibration(schema, gold, logits, precision=precision), too_few(schema, gold)
 
 
 def one_window(model: LogitModel, rows: Rows) -> Rows:

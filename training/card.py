@@ -1,10 +1,11 @@
 """The model card (Markdown): what the model is for, what it was measured on, and where it fails."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pipeline.schema import Kind, Task
 from training.compare import Comparison
 from training.evaluate import Report
+from training.few_rows import MIN_ROWS
 from training.metrics import HEADLINE
 
 MIN_SUPPORT = 20  # gold rows below which a label's figures are called weak
@@ -27,8 +28,13 @@ _MAIN = {
 }
 
 
-def model_card(report: Report, *, name: str, kind: str, facts: Mapping[str, str] | None = None) -> str:
-    """Markdown card. `facts` are lines about the training: data, rows, settings, seed; they hold no comments."""
+def model_card(
+    report: Report, *, name: str, kind: str, facts: Mapping[str, str] | None = None, few: Collection[str] = ()
+) -> str:
+    """Markdown card. `facts` are lines about the training: data, rows, settings, seed; they hold no comments.
+
+    `few`: tasks that were calibrated on too few rows for the zone `auto`.
+    """
     sections = [
         f"# {name}",
         _intro(report, kind),
@@ -38,7 +44,7 @@ def model_card(report: Report, *, name: str, kind: str, facts: Mapping[str, str]
         _section("Labels", "\n\n".join(_labels(report, part.task) for part in report.tasks)),
         _section("Slices", _slices(report)),
         _section("Confidence and zones", _zones(report)),
-        _section("Limits", "\n".join(f"- {line}" for line in _limits(report))),
+        _section("Limits", "\n".join(f"- {line}" for line in _limits(report, few))),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -103,7 +109,8 @@ def _labels(report: Report, task: Task) -> str:
         note = f"\n\nThe {MAX_LABELS} weakest of {len(measured)} labels."
     rows = [_label_row(report, task, key) for key in shown]
     table = _table(("label", "中文", "precision", "recall", "F1", "95 %", "rows"), rows)
-    return f"### {task.name} {task.zh}\n\n{table}{note}"
+    heading = task.name if task.zh == task.name else f"{task.name} {task.zh}"
+    return f"### {heading}\n\n{table}{note}"
 
 
 def _label_row(report: Report, task: Task, key: str) -> tuple[str, ...]:
@@ -136,7 +143,7 @@ def _zones(report: Report) -> str:
     return _table(("task", "zone", "least probability", "share of answers", "precision"), rows) + "\n\n" + note
 
 
-def _limits(report: Report) -> Iterable[str]:
+def _limits(report: Report, few: Collection[str]) -> Iterable[str]:
     for part in report.tasks:
         task = part.task
         weak = [key for key in task.keys if 0 < (report.figure(task.name, f"support.{key}") or 0) < MIN_SUPPORT]
@@ -146,7 +153,9 @@ def _limits(report: Report) -> Iterable[str]:
         if unseen:
             yield f"`{task.name}`: no row of {_listed(unseen)}; nothing is known of them."
     for part in report.tasks:
-        if part.calibration.auto > 1:
+        if part.task.name in few:
+            yield f"`{part.task.name}`: calibrated on fewer than {MIN_ROWS} rows, so nothing is decided unseen."
+        elif part.calibration.auto > 1:
             yield f"`{part.task.name}`: the wanted precision was never reached, so nothing is decided unseen."
         if report.figure(part.task.name, "recall.alert") is not None:
             yield f"`{part.task.name}`: a low level is no proof of calm; the share missed is 1 - `recall.alert` above."

@@ -26,9 +26,9 @@ from torch.optim import Optimizer
 
 from pipeline.atomic import atomic_file, atomic_folder
 from pipeline.errors import ConfigError
+from training.unfinished import PREFIX, complete_checkpoints
 
 BEST = "best.safetensors"
-_PREFIX = "step-"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def save(
     average: Mapping[str, Tensor] | None = None,
 ) -> Path:
     """Write a checkpoint and remove the ones before."""
-    target = folder / f"{_PREFIX}{standing.step:08d}"
+    target = folder / f"{PREFIX}{standing.step:08d}"
     if not target.exists():
         with atomic_folder(target) as temporary:
             save_file(_plain(model.state_dict()), temporary / "model.safetensors")
@@ -67,7 +67,7 @@ def save(
                 save_file(_plain(average), temporary / "average.safetensors")
             state = json.dumps(asdict(standing), ensure_ascii=False, indent=1)
             (temporary / "state.json").write_text(state, encoding="utf-8")
-    for other in _complete(folder):
+    for other in complete_checkpoints(folder):
         if other != target:
             shutil.rmtree(other)
     return target
@@ -81,7 +81,7 @@ def save_best(folder: Path, model: nn.Module) -> None:
 
 def latest(folder: Path) -> Path | None:
     """The newest complete checkpoint."""
-    found = _complete(folder)
+    found = complete_checkpoints(folder)
     return found[-1] if found else None
 
 
@@ -91,8 +91,8 @@ def standing_of(checkpoint: Path, *, key: str) -> Standing:
     if body["key"] != key:
         raise ConfigError(
             "resume_mismatch",
-            f"{checkpoint.parent} is of a training with other rows or settings; give the same ones, or start afresh "
-            "without --resume",
+            f"{checkpoint.parent} is of a training with other rows or settings; give the same ones, or name another "
+            "--output without --resume",
         )
     return Standing(**{**body, "history": tuple(body["history"])})
 
@@ -142,11 +142,6 @@ def restore_random_state(accelerator: Accelerator, states: Mapping[str, Tensor])
     mine = {name.removeprefix(prefix): state for name, state in states.items() if name.startswith(prefix)}
     if mine:
         set_random_state(mine, accelerator.device)
-
-
-def _complete(folder: Path) -> list[Path]:
-    # Unfinished folders begin with a dot (pipeline/atomic.py).
-    return sorted(path for path in folder.glob(f"{_PREFIX}*") if path.is_dir()) if folder.is_dir() else []
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

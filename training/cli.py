@@ -45,7 +45,7 @@ def train(  # noqa: PLR0917
 
     Example: `fankui train --train data/samples/train.jsonl --dev data/samples/dev.jsonl --model linear`
     """
-    from training.config import resolve, to_toml
+    from training.config import resolve
     from training.processes import is_first
     from training.progress import Silent, Terminal
     from training.train import train as run
@@ -68,9 +68,7 @@ def train(  # noqa: PLR0917
         "network": {"encoder": encoder, "revision": revision, "start": start},
     }
     settings = resolve(options, file=config, overrides=overrides or ())
-    progress = Terminal() if is_first() else Silent()
-    progress.say(to_toml(settings) + "\n")
-    result = run(settings, progress=progress)
+    result = run(settings, progress=Terminal() if is_first() else Silent(), show_settings=True)
     if result is None:
         return
     if as_json:

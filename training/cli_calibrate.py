@@ -30,8 +30,9 @@ def calibrate(
     from models.loading import open_model
     from models.resolving import resolve_model
     from pipeline.columns import column_map
+    from training.few_rows import never_auto, unsure
     from training.recalibrate import recalibrate
-    from training.report_tables import print_report
+    from training.report_tables import print_calibrations, print_report
     from training.rows import input_file, part, read_rows
 
     bundle = open_model(resolve_model(model))
@@ -41,9 +42,16 @@ def calibrate(
     source = input_file(file, role="calibration", rows=len(rows))
     found = recalibrate(bundle, parts.train, measured, file=source, folder=output, split=split, precision=precision)
     if as_json:
-        typer.echo(json.dumps(found.report.to_dict(), ensure_ascii=False))
-        return
-    print_report(found.report)
+        document = {**found.report.to_dict(), "before": found.before.metrics}
+        typer.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        print_report(found.report)
+        print_calibrations(found.before, found.report)
+    if found.few:
+        typer.echo(never_auto(found.few), err=True)
     if parts.leaked:
         typer.echo(f"{parts.leaked} rows left out: {test.name} holds the same or nearly the same text", err=True)
-    typer.echo(f"{found.bundle.version} is in {output}, calibrated on {len(parts.train):,} rows", err=True)
+    typer.echo(
+        f"{found.bundle.version} is in {output}, calibrated on {len(parts.train):,} rows{unsure(len(parts.train))}",
+        err=True,
+    )

@@ -2,12 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from training.prefinetune import PrefinetuneSettings
+    from training.progress import Progress
+
 _LABELS = "labels"
 _Corpus = Annotated[Path, typer.Option(help="Tokenized corpus; built from --data where there is none.")]
+
+_Sets = Annotated[
+    Path | None, typer.Option(help="TOML table of the sets under datasets/ to read; default: data/public_sets.toml.")
+]
 
 
 def pretrain(  # noqa: PLR0917
@@ -16,6 +24,7 @@ def pretrain(  # noqa: PLR0917
     steps: Annotated[int | None, typer.Option(help="Length of the leg in steps instead.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with datasets/; default: $FANKUI_DATA.")] = None,
     corpus: _Corpus = Path("runs/corpus"),
+    sets: _Sets = None,
     init: Annotated[Path | None, typer.Option(help="Encoder to go on from.")] = None,
     train: Annotated[
         list[Path] | None, typer.Option("--train", help="With labels: files of your own labels, learnt along.")
@@ -46,6 +55,7 @@ def pretrain(  # noqa: PLR0917
     from pipeline.errors import UsageError
     from training.leg import LegSettings
     from training.objectives import OBJECTIVES, Shape
+    from training.prefinetune import PrefinetuneSettings
     from training.pretrain import PretrainSettings, prepare_corpus
     from training.pretrain import pretrain as run
     from training.processes import is_first
@@ -55,7 +65,11 @@ def pretrain(  # noqa: PLR0917
         torch.set_num_threads(threads)
     progress = Terminal() if is_first() else Silent()
     if objective == _LABELS:
-        _prefinetune(output, init, data=data, train=train or [], seed=seed, resume=resume, as_json=as_json)
+        if init is None:
+            raise UsageError("init_missing", "--objective labels goes on from an encoder; name it with --init")
+        files = tuple(train or ())
+        labels = PrefinetuneSettings(output, init, data=data, sets=sets, train=files, seed=seed, resume=resume)
+        _round(labels, progress, as_json=as_json)
         return
     if objective not in OBJECTIVES:
         known = ", ".join((*OBJECTIVES, _LABELS))
@@ -64,6 +78,7 @@ def pretrain(  # noqa: PLR0917
         output=output,
         corpus=corpus,
         data=data,
+        sets=sets,
         init=init,
         objective=objective,
         shape=Shape(layers=layers, hidden=hidden),
@@ -85,21 +100,13 @@ def pretrain(  # noqa: PLR0917
     _show({"encoder": str(result.encoder), "leg": dict(result.leg), "run_id": result.run_id}, as_json=as_json)
 
 
-def _prefinetune(
-    output: Path, init: Path | None, *, data: Path | None, train: list[Path], seed: int, resume: bool, as_json: bool
-) -> None:
-    from pipeline.errors import UsageError
-    from training.prefinetune import PrefinetuneSettings, prefinetune
-    from training.processes import is_first
-    from training.progress import Silent, Terminal
+def _round(settings: "PrefinetuneSettings", progress: "Progress", *, as_json: bool) -> None:
+    from training.prefinetune import prefinetune
 
-    if init is None:
-        raise UsageError("init_missing", "--objective labels goes on from an encoder; name it with --init")
-    settings = PrefinetuneSettings(output, init, data=data, train=tuple(train), seed=seed, resume=resume)
-    record = prefinetune(settings, progress=Terminal() if is_first() else Silent())
-    if record is None:
-        return
-    _show({"encoder": str(output / "encoder"), "leg": dict(record), "run_id": None}, as_json=as_json)
+    record = prefinetune(settings, progress=progress)
+    if record is not None:
+        encoder = settings.output / "encoder"
+        _show({"encoder": str(encoder), "leg": dict(record), "run_id": None}, as_json=as_json)
 
 
 def _show(document: dict[str, Any], *, as_json: bool) -> None:

@@ -40,7 +40,7 @@ class NetworkSettings:
 
     epochs: int = 4
     patience: int = 2  # epochs without a better dev figure before it stops
-    batch_size: int = 32  # rows of one process
+    batch_size: int = 32  # rows of a step; several processes share them
     learning_rate: float = 4e-4
     weight_decay: float = 0.01
     warmup: float = 0.1  # share of all steps

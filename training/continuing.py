@@ -2,7 +2,7 @@
 heads of those tasks whose labels are the same.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,14 +18,35 @@ from pipeline.errors import ConfigError
 from pipeline.schema import LabelSchema
 
 
-def continue_from(
-    name: str, schema: LabelSchema, *, max_tokens: int, dropout: float
-) -> tuple[FeedbackClassifier, FeedbackTokenizer]:
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The model that a training went on from."""
+
+    version: str  # such as fankui-default@0123456789ab
+    digest: str
+    registered: str | None = None  # such as fankui/3
+
+    def __str__(self) -> str:
+        also = f", {self.registered} in the registry" if self.registered else ""
+        return f"{self.version} (digest {self.digest}{also})"
+
+
+@dataclass(frozen=True)
+class Continued:
+    """What a training goes on with."""
+
+    classifier: FeedbackClassifier
+    tokenizer: FeedbackTokenizer
+    parent: Parent
+
+
+def continue_from(name: str, schema: LabelSchema, *, max_tokens: int, dropout: float) -> Continued:
     """A classifier for `schema` that knows what the model `name` (as --model takes it) has learnt.
 
     Raises BundleError as opening does, and ConfigError `start_unusable` for a model without a network.
     """
-    bundle = open_model(resolve_model(name))
+    resolved = resolve_model(name)
+    bundle = open_model(resolved)
     if bundle.kind == "linear":
         raise ConfigError(
             "start_unusable", f"--from {name}: expected a model with a network; {bundle.version} is a linear one"
@@ -36,8 +57,9 @@ def continue_from(
     old.load_state_dict(weights)
     classifier = new_classifier(old.encoder, schema, pooling=old.config.pooling, dropout=dropout)
     _take_heads(classifier, old)
-    tokenizer = read_tokenizer_of(bundle)
-    return classifier, replace(tokenizer, max_tokens=min(max_tokens, longest_input(classifier.encoder.config)))
+    longest = min(max_tokens, longest_input(classifier.encoder.config))
+    tokenizer = replace(read_tokenizer_of(bundle), max_tokens=longest)
+    return Continued(classifier, tokenizer, Parent(bundle.version, bundle.digest, resolved.version))
 
 
 def _take_heads(classifier: FeedbackClassifier, old: FeedbackClassifier) -> None:

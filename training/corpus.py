@@ -4,13 +4,12 @@
       tokenizer.json
       feedback-000.npy …   uint16: documents one after the other in random order
       general-000.npy …
-      manifest.json        sources, counts, what was held back and why, digests; written last
+      manifest.json        sources, counts, what was held back and why, digests, also of what it was built from
 
 A document is [CLS] … [SEP], at most 512 tokens. Bit 15 of a token says that it goes on a word, for whole-word masks.
 The folder holds others' texts in another form: it is never committed and never shipped.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,15 +25,17 @@ from pipeline.atomic import atomic_folder
 from pipeline.duplicates import text_key
 from pipeline.errors import DataError, TextError
 from pipeline.prepare import prepare, text_contract
+from training.corpus_source import corpus_source, file_digest
 from training.leakage import MATCHES, LeakGuard, guard_of
 from training.progress import Progress
-from training.public_sets import Kind, PublicSet, present_sets, public_sets, texts_of
+from training.public_sets import Found, Kind, PublicSet, found_in, present_sets, public_sets, unlisted
 from training.vocabulary import VocabularySettings, WordCutter, batches, build_vocabulary
 
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 KINDS: tuple[Kind, ...] = ("feedback", "general")
 CONTINUES = np.uint16(1 << 15)
 MAX_TOKENS = 512
+NAME_SETS = "name them in a table of your own, in the form of data/public_sets.toml, with --sets FILE.toml"
 
 Tokens = NDArray[np.uint16]
 
@@ -56,6 +57,7 @@ class Source:
     """What became of the texts of one set."""
 
     kind: Kind
+    about: str = ""
     read: int = 0
     unreadable: int = 0
     same: int = 0  # held back by the guard: the match
@@ -77,20 +79,27 @@ def build_corpus(
     settings: CorpusSettings,
     vocabulary: VocabularySettings,
     progress: Progress,
+    table: tuple[PublicSet, ...] | None = None,
 ) -> None:
     """Read the public sets under `data` and write the corpus; `tokenizer`: that of the encoder that goes on from it.
 
-    Raises ConfigError and DataError as public_sets does, DataError `no_texts` where nothing is left.
+    `table`: the sets to look for; by default the shipped one. Raises ConfigError and DataError as public_sets does,
+    DataError `no_texts` where nothing is left.
     """
-    sets = present_sets(data, public_sets())
-    guard = guard_of(data)
-    progress.say(f"{len(guard):,} texts of dev and the evaluation splits are guarded")
+    table = public_sets() if table is None else table
+    sets = present_sets(data, table)
+    origin = corpus_source(data, sets)  # before the hours of reading, so that a file changed meanwhile is noticed later
+    passed_over = unlisted(data, table)
+    if passed_over:
+        progress.say(f"not read, since no table names them: {_listed(passed_over)} ({NAME_SETS})")
+    guard = guard_of(data, sets)
+    progress.say(str(guard))
     texts, sources = gather(data, sets, guard=guard, settings=settings, progress=progress)
     if tokenizer is None:
         progress.say("counting words for the vocabulary")
         tokenizer = build_vocabulary(_balanced(texts, sources), vocabulary, max_tokens=MAX_TOKENS)
     documents = encode(texts, sources, tokenizer=tokenizer, settings=settings, progress=progress)
-    write(folder, documents, sources, tokenizer=tokenizer, settings=settings)
+    write(folder, documents, sources, tokenizer=tokenizer, settings=settings, origin=origin)
     progress.say(f"{sum(source.tokens for source in sources.values()):,} tokens in {folder}")
 
 
@@ -105,12 +114,14 @@ def gather(
     with progress.bar("reading", len(ordered)) as advance:
         for number, one in enumerate(ordered):
             advance(number, note=one.name)
-            sources[one.name] = source = Source(one.kind)
+            sources[one.name] = source = Source(one.kind, one.about)
             raw = _shared(data, one, seed=settings.seed)
             texts[one.name] = list(_clean(raw, source, guard=guard, seen=seen, settings=settings))
         advance(len(ordered))
     if not any(texts.values()):
-        raise DataError("no_texts", f"{data}: expected texts to pre-train on; found none that may be used")
+        passed_over = unlisted(data, sets)
+        also = f"; {_listed(passed_over)} is there, but in no table of sets: {NAME_SETS}" if passed_over else ""
+        raise DataError("no_texts", f"{data}: expected texts to pre-train on; found none that may be used{also}")
     return texts, sources
 
 
@@ -152,6 +163,7 @@ def write(
     *,
     tokenizer: FeedbackTokenizer,
     settings: CorpusSettings,
+    origin: Mapping[str, Any],
 ) -> None:
     """Shuffle, write shards and manifest; the folder appears whole or not at all."""
     rng = np.random.default_rng(settings.seed)
@@ -171,6 +183,7 @@ def write(
             "text": asdict(text_contract()),
             "tokenizer_sha256": file_digest(target / TOKENIZER),
             "guard": list(MATCHES),
+            "origin": origin,
             "sources": {name: asdict(source) for name, source in sources.items()},
             "shards": shards,
         }
@@ -188,27 +201,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return body
 
 
-def file_digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _shared(data: Path, one: PublicSet, *, seed: int) -> Iterator[str]:
+def _shared(data: Path, one: PublicSet, *, seed: int) -> Iterator[Found]:
     rng = np.random.default_rng(seed)
     for split in one.text:
-        for text in texts_of(data, one, split):
+        for found in found_in(data, one, split):
             if one.share >= 1 or rng.random() < one.share:
-                yield text
+                yield found
 
 
 def _clean(
-    raw: Iterable[str], source: Source, *, guard: LeakGuard, seen: set[str], settings: CorpusSettings
+    raw: Iterable[Found], source: Source, *, guard: LeakGuard, seen: set[str], settings: CorpusSettings
 ) -> Iterator[str]:
-    for text in raw:
+    for found in raw:
         source.read += 1
         try:
-            prepared = prepare(text, max_chars=settings.max_chars).text
+            prepared = prepare(found.text, max_chars=settings.max_chars).text
         except TextError:
             source.unreadable += 1
             continue
@@ -217,7 +228,7 @@ def _clean(
             source.short += 1
         elif head in seen:
             source.duplicate += 1
-        elif (match := guard.match(prepared)) is not None:
+        elif (match := guard.match(prepared, found.forms)) is not None:
             setattr(source, match, getattr(source, match) + 1)
         else:
             seen.add(head)

@@ -12,7 +12,7 @@ from models.batching import pad
 from models.tokenization import FeedbackTokenizer
 from pipeline.feedback import Example
 from pipeline.schema import LabelSchema
-from training.columns import Labels, gold_columns
+from training.columns import UNLABELED, Labels, gold_columns
 
 # Batches are cut out of this many shuffled ones, sorted by length: like lengths together, other company every epoch.
 _POOL = 32
@@ -69,13 +69,8 @@ def tokenize_rows(
     return TokenRows(tokens, np.cumsum(lengths, dtype=np.int64), gold_columns(examples, schema), clipped)
 
 
-def epoch_batches(
-    lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch: int, rank: int = 0, world: int = 1
-) -> list[list[int]]:
-    """Row numbers of one epoch's batches for one of `world` processes, the same for the same seed and epoch.
-
-    Every process gets equally many; the last rows are given out twice where they do not divide.
-    """
+def epoch_batches(lengths: NDArray[np.int64], *, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Row numbers of one epoch's batches, the same for the same seed and epoch, however many processes share them."""
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(lengths))
     pool = batch_size * _POOL
@@ -84,18 +79,33 @@ def epoch_batches(
         rows = order[start : start + pool]
         rows = rows[np.argsort(lengths[rows], kind="stable")]
         batches += [rows[i : i + batch_size].tolist() for i in range(0, len(rows), batch_size)]
-    mixed = [batches[i] for i in generator.permutation(len(batches))]
-    short = -len(mixed) % world
-    mixed += mixed[:1] * short
-    return mixed[rank::world]
+    return [batches[i] for i in generator.permutation(len(batches))]
 
 
 def collate(rows: TokenRows, batch: Sequence[int], *, pad_id: int) -> Batch:
     """Tensors of the rows with these numbers."""
     ids, mask = pad([rows.row(i) for i in batch], pad_id)
+    return Batch(torch.from_numpy(ids), torch.from_numpy(mask), targets_of(rows, batch))
+
+
+def targets_of(rows: TokenRows, batch: Sequence[int]) -> dict[str, Tensor]:
+    """Targets by task of the rows with these numbers."""
     index = np.asarray(batch)
-    targets = {name: torch.from_numpy(column[index]) for name, column in rows.gold.items()}
-    return Batch(torch.from_numpy(ids), torch.from_numpy(mask), targets)
+    return {name: torch.from_numpy(column[index]) for name, column in rows.gold.items()}
+
+
+def part_of(rows: TokenRows, batch: Sequence[int], *, rank: int, world: int, pad_id: int) -> tuple[Batch, int]:
+    """One of `world` processes' share of a batch, and how many of its rows that is.
+
+    Where a batch has fewer rows than there are processes, one without any gets a row without labels: every process
+    has to take part in every step.
+    """
+    mine = list(batch[rank::world])
+    if mine:
+        return collate(rows, mine, pad_id=pad_id), len(mine)
+    spare = collate(rows, batch[:1], pad_id=pad_id)
+    blank = {name: torch.full_like(column, UNLABELED) for name, column in spare.targets.items()}
+    return Batch(spare.ids, spare.mask, blank), 0
 
 
 def iterate(rows: TokenRows, batches: Sequence[Sequence[int]], *, pad_id: int) -> Iterator[Batch]:

@@ -5,12 +5,16 @@ from typing import Any
 
 from transformers import BertConfig
 
-_LIMITS = """## Limits
+from training.public_sets import public_sets
 
-- It has read comments, complaints, questions, posts and articles in simplified Chinese; other text is foreign to it.
+_KINDS = {"feedback": "customer feedback", "general": "general text"}
+_READ = """## Limits
+
+- It has read the sets above, in simplified Chinese; what is written otherwise than they are is foreign to it.
+"""
+_LIMITS = """- It knows nothing of what came up after they were written.
 - Text must be prepared as `pipeline.prepare` does (NFKC, simplified, emoji as words, personal data as placeholders).
-- The posts are of 2011 to 2020, many on one epidemic. It knows nothing of later things.
-- What people wrote there, it repeats: insults, prejudice and rumours are in the data.
+- What people wrote there, it repeats, insults, prejudice and rumours among it.
 - It is an encoder: it says nothing by itself and is to be fine-tuned (`fankui train --encoder FOLDER`).
 """
 
@@ -19,6 +23,7 @@ def encoder_card(legs: Sequence[Mapping[str, Any]], *, shape: BertConfig, parame
     """Markdown; the figures are those of the legs."""
     tokens = sum(leg["tokens"] for leg in legs)
     hours = sum(leg["seconds"] for leg in legs) / 3600
+    sources = legs[-1]["sources"]
     return "\n".join(
         [
             "# fankui encoder\n",
@@ -26,18 +31,43 @@ def encoder_card(legs: Sequence[Mapping[str, Any]], *, shape: BertConfig, parame
             f"{shape.num_attention_heads} heads, {shape.max_position_embeddings} positions and "
             f"{shape.vocab_size:,} tokens (characters and frequent words): {parameters:,} parameters, "
             f"{megabytes:.1f} MB in half precision. "
-            "Pre-trained from nothing on Chinese customer feedback and general text: "
-            f"{tokens:,} tokens in {hours:.2f} hours.\n",
+            f"{_begun(legs[0])} on {_corpus(sources)}: {tokens:,} tokens in {hours:.2f} hours.\n",
             "Load it with `dtype=torch.float32`; half precision is for storage only.\n",
             "## Compute\n",
             *_legs(legs),
             "\n## Data\n",
-            *_sources(legs[-1]["sources"]),
+            *_sources(sources),
             *_labels(legs),
             "",
-            _LIMITS,
+            "\n".join([_READ.rstrip("\n"), *_about(sources), _LIMITS]),
         ]
     )
+
+
+def _begun(first: Mapping[str, Any]) -> str:
+    if first.get("begun_from"):
+        return f"Pre-trained further, from the encoder {first['begun_from']},"
+    # A round of labels goes on from an encoder always; with no leg before it, from one that is not of this program.
+    return "Trained further from another encoder" if first["objective"] == "labels" else "Pre-trained from nothing"
+
+
+def _corpus(sources: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the texts are, by the kinds that the table of sets gives them."""
+    sizes = {kind: sum(one["tokens"] for one in sources.values() if one["kind"] == kind) for kind in _KINDS}
+    read = [name for name, one in sources.items() if one["tokens"]]
+    kinds = " and ".join(_KINDS[kind] for kind, size in sizes.items() if size)
+    share = 100 * sizes["feedback"] / max(sum(sizes.values()), 1)
+    mixed = f", {share:.0f} % of it feedback" if all(sizes.values()) else ""
+    names = f"`{read[0]}`" if len(read) == 1 else f"{len(read)} sets"
+    return f"{kinds} in Chinese ({names}{mixed})" if kinds else "labelled texts"
+
+
+def _about(sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the tables of sets say of those that were read."""
+    shipped = {one.name: one.about for one in public_sets()}
+    # An encoder whose corpus was built before sets had such a line keeps the shipped one's.
+    found = {name: one.get("about", shipped.get(name, "")) for name, one in sources.items() if one["tokens"]}
+    return [f"- `{name}`: {about}." for name, about in found.items() if about]
 
 
 def _legs(legs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -62,7 +92,7 @@ def _labels(legs: Sequence[Mapping[str, Any]]) -> list[str]:
     last = rounds[-1]
     own = ", ".join(f"{file['name']} (sha256 {file['sha256'][:12]})" for file in last["own"]["files"]) or "none"
     lines = [
-        f"\n## Labels\n\nThe multi-task round learnt from {last['rows']:,} rows; files of the project's own labels: "
+        f"\n## Labels\n\nThe multi-task round learnt from {last['rows']:,} rows; files of own labels: "
         f"{own} ({last['own']['held_back']:,} of their rows held back).\n",
         "| set | labels read | held back |",
         "|---|---|---|",

@@ -11,10 +11,11 @@ from models.joint import JointModel, Mix, mix_file, mixed
 from models.predictor import LogitModel
 from pipeline.schema import LabelSchema, Task
 from training.baseline import fit_linear
-from training.calibrate import MIN_ROWS, surprise
+from training.calibrate import surprise
 from training.calibrate_rows import one_window
 from training.columns import Labels, gold_columns, labeled
 from training.config import TrainConfig
+from training.few_rows import MIN_ROWS
 from training.fit_network import fit_network
 from training.fitting import Fitted
 from training.progress import Progress
@@ -47,6 +48,7 @@ def fit_joint(
         model=together(network.model),
         files={**network.files, **files, "config.json": json.dumps(body, ensure_ascii=False, indent=1).encode()},
         reference=together(network.reference) if network.reference else None,
+        parent=network.parent,
         facts=network.facts,
         curves=network.curves,
     )

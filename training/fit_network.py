@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from models.tokenization import FeedbackTokenizer, build_tokenizer, load_tokeniz
 from pipeline.resources import shipped
 from pipeline.schema import LabelSchema
 from training.config import NONE, SHIPPED, NetworkSettings, TrainConfig
-from training.continuing import continue_from
+from training.continuing import Parent, continue_from
 from training.dataset import tokenize_rows
 from training.fitting import Fitted
 from training.loop import LoopResult, Trainer
@@ -34,7 +35,9 @@ def fit_network(
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
     set_seed(config.seed)
     settings = config.network
-    classifier, tokenizer = _build(settings, schema, parts.train)
+    classifier, tokenizer, parent = _build(settings, schema, parts.train)
+    if parent:
+        progress.say(f"goes on from {parent}")
     # From here on every process draws its own dropout.
     set_seed(config.seed, device_specific=True)
     train = tokenize_rows(parts.train.texts, parts.train.examples, schema=schema, tokenizer=tokenizer)
@@ -65,13 +68,16 @@ def fit_network(
     if not accelerator.is_main_process:
         return None
     classifier.cpu().train(False)
-    return _exported(classifier, tokenizer, result)
+    return replace(_exported(classifier, tokenizer, result), parent=parent)
 
 
-def _build(settings: NetworkSettings, schema: LabelSchema, rows: Rows) -> tuple[FeedbackClassifier, FeedbackTokenizer]:
+def _build(
+    settings: NetworkSettings, schema: LabelSchema, rows: Rows
+) -> tuple[FeedbackClassifier, FeedbackTokenizer, Parent | None]:
     """The untrained classifier: around another model's encoder, a pre-trained one, or random weights."""
     if settings.start is not None:
-        return continue_from(settings.start, schema, max_tokens=settings.max_tokens, dropout=settings.dropout)
+        on = continue_from(settings.start, schema, max_tokens=settings.max_tokens, dropout=settings.dropout)
+        return on.classifier, on.tokenizer, on.parent
     encoder: PreTrainedConfig | PreTrainedModel
     if settings.encoder == NONE:
         tokenizer = build_tokenizer(
@@ -87,7 +93,7 @@ def _build(settings: NetworkSettings, schema: LabelSchema, rows: Rows) -> tuple[
         longest = min(settings.max_tokens, longest_input(encoder.config))
         tokenizer = load_tokenizer(name, revision=settings.revision, max_tokens=longest)
         fit_vocabulary(encoder, tokenizer)
-    return new_classifier(encoder, schema, pooling=settings.pooling, dropout=settings.dropout), tokenizer
+    return new_classifier(encoder, schema, pooling=settings.pooling, dropout=settings.dropout), tokenizer, None
 
 
 def _new_encoder(settings: NetworkSettings, tokenizer: FeedbackTokenizer) -> BertConfig:

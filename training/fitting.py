@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from pipeline.schema import LabelSchema
 from training.config import TrainConfig
 from training.progress import Progress
 from training.rows import Parts, Rows
+
+if TYPE_CHECKING:
+    from training.continuing import Parent  # brings torch, which the linear model does without
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Fitted:
     files: Mapping[str, bytes]  # what a bundle holds of it
     reference: LogitModel | None = None  # as it was trained, where that is other code: torch
     unseen: "Unseen | None" = None  # where every training row calibrates
+    parent: "Parent | None" = None  # the model that it went on from
     facts: Mapping[str, float] = field(default_factory=dict)  # parameters, epochs, …
     curves: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)  # name -> (epoch, value)
 
@@ -76,8 +81,16 @@ def _fit_linear(config: TrainConfig, schema: LabelSchema, parts: Parts, progress
     return Fitted("linear", fitted.model, fitted.files, unseen=unseen)
 
 
+def settings_of(fitted: Fitted, config: TrainConfig) -> dict[str, Any]:
+    """The resolved settings, with the version of the model that it went on from: `default` is another one next year."""
+    body = config.to_dict()
+    if fitted.parent:
+        body["network"] = {**body["network"], "start": fitted.parent.version}
+    return body
+
+
 def with_settings(fitted: Fitted, config: TrainConfig) -> dict[str, bytes]:
     """The files of the bundle, the resolved settings added to config.json beside what the model itself keeps there."""
     kept = json.loads(fitted.files.get("config.json", b"{}"))
-    body = json.dumps({**kept, "training": config.to_dict()}, ensure_ascii=False, indent=1)
+    body = json.dumps({**kept, "training": settings_of(fitted, config)}, ensure_ascii=False, indent=1)
     return {**fitted.files, "config.json": body.encode()}

@@ -28,9 +28,11 @@ from training.interrupt import stop_signal
 from training.objectives import Losses
 from training.packing import Batch
 from training.progress import Progress
+from training.unfinished import begins_anew
 
 _RECORD_STEPS = 20  # steps whose means make one point of the curves
 _FINAL_RATE = 0.01  # of the greatest: the last steps still do something
+_CHECKPOINT_SECONDS = 300.0  # at the latest, also where steps are slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Leg:
         """
         standing = self._resumed() if resume else Standing(self.key)
         batches = islice(self.batches(), standing.step, None)
-        before = standing.seconds
+        before = saved = standing.seconds
         began = time.monotonic()
         with stop_signal() as stop, self.progress.bar("pre-training", 1000) as advance:
             while (share := self._share(standing)) < 1:
@@ -89,8 +91,10 @@ class Leg:
                 seconds, wanted = self._agreed(before + time.monotonic() - began, stop.wanted)
                 standing = replace(standing, seconds=seconds)
                 advance(round(1000 * self._share(standing)), note=_note(standing))
-                if wanted or standing.step % self.settings.checkpoint_steps == 0:
+                late = seconds - saved >= _CHECKPOINT_SECONDS
+                if wanted or late or standing.step % self.settings.checkpoint_steps == 0:
                     self._save(standing)
+                    saved = seconds
                 if wanted:
                     raise KeyboardInterrupt
         return standing
@@ -155,6 +159,7 @@ class Leg:
     def _resumed(self) -> Standing:
         found = checkpoint.latest(self.folder)
         if found is None:
+            self.progress.say(begins_anew(self.folder))
             return Standing(self.key)
         standing = checkpoint.standing_of(found, key=self.key)
         states = checkpoint.load(found, model=self.model, optimizer=self.optimizer)
@@ -180,9 +185,7 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
 
 def _note(standing: Standing) -> str:
     if not standing.history:
-        return f"step {standing.step}"
+        return f"step {standing.step:,}"
     last = standing.history[-1]
     pace = last["tokens"] / max(last["seconds"], 1e-9)
-    return (
-        f"step {standing.step} mlm {last['mlm']:.3f} rtd {last['rtd']:.3f} found {last['found']:.2f} {pace:,.0f} tok/s"
-    )
+    return f"step {standing.step:,} loss {last['loss']:.3f} {pace:,.0f} tok/s"

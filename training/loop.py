@@ -26,13 +26,14 @@ from pipeline.schema import LabelSchema
 from training import checkpoint
 from training.checkpoint import Standing
 from training.config import NetworkSettings
-from training.dataset import Batch, TokenRows, collate, epoch_batches
+from training.dataset import Batch, TokenRows, epoch_batches, part_of, targets_of
 from training.device import has_bf16
 from training.interrupt import stop_signal
-from training.losses import class_weights, total_loss
+from training.losses import Whole, class_weights, total_loss, whole_batch
 from training.metrics import HEADLINE, measure
 from training.progress import Progress
 from training.regularize import Average, disagreement, moved_embeddings, parameter_groups
+from training.unfinished import begins_anew
 
 # Dev figures within this are equal: the earlier epoch is kept.
 _GAIN = 1e-6
@@ -133,30 +134,43 @@ class Trainer:
         rate = self._rate(step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
-        batch = collate(self.train, rows, pad_id=self.tokenizer.pad_id).to(self.accelerator.device)
+        world = self.accelerator.num_processes
+        batch, count = part_of(
+            self.train, rows, rank=self.accelerator.process_index, world=world, pad_id=self.tokenizer.pad_id
+        )
+        batch, share = batch.to(self.accelerator.device), count / len(rows)
+        whole = (
+            None
+            if world == 1
+            else whole_batch(
+                self.schema, targets_of(self.train, rows), {name: values.cpu() for name, values in self.weights.items()}
+            )
+        )
         self.model.train()
-        loss = self._loss(batch)
+        # The processes' gradients are averaged, and have to be added up.
+        loss = world * self._loss(batch, whole, share)
         self.accelerator.backward(loss)
         if self.settings.adversarial:
             with moved_embeddings(self.classifier, self.settings.adversarial):
-                self.accelerator.backward(self._loss(batch))
+                self.accelerator.backward(world * self._loss(batch, whole, share))
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
             self.average.update(self.classifier, step=step + 1)
-        return float(loss.detach())
+        return float(self.accelerator.reduce(loss.detach(), reduction="mean") if world > 1 else loss.detach())
 
-    def _loss(self, batch: Batch) -> Tensor:
+    def _loss(self, batch: Batch, whole: Whole | None, share: float) -> Tensor:
+        """The loss of a batch, or this process's part of it: `share` of its rows. A scalar."""
         with self._precision():
             logits = self.model(batch.ids, batch.mask)
-        loss = total_loss(self.schema, logits, batch.targets, self.weights)
+        loss = total_loss(self.schema, logits, batch.targets, self.weights, whole)
         if not self.settings.consistency:
             return loss
         with self._precision():
             again = self.model(batch.ids, batch.mask)
-        other = total_loss(self.schema, again, batch.targets, self.weights)
-        return (loss + other) / 2 + self.settings.consistency * disagreement(self.schema, logits, again)
+        other = total_loss(self.schema, again, batch.targets, self.weights, whole)
+        return (loss + other) / 2 + self.settings.consistency * share * disagreement(self.schema, logits, again)
 
     def _close_epoch(self, standing: Standing) -> Standing:
         """Dev figures of the epoch; its weights are kept where they are the best so far."""
@@ -194,8 +208,6 @@ class Trainer:
             batch_size=self.settings.batch_size,
             seed=self.seed,
             epoch=epoch,
-            rank=self.accelerator.process_index,
-            world=self.accelerator.num_processes,
         )
 
     def _precision(self) -> torch.autocast:
@@ -226,6 +238,7 @@ class Trainer:
     def _resumed(self) -> Standing:
         found = checkpoint.latest(self.folder)
         if found is None:
+            self.progress.say(begins_anew(self.folder))
             return Standing(self.key)
         standing = checkpoint.standing_of(found, key=self.key)
         states = checkpoint.load(found, model=self.classifier, optimizer=self.optimizer)

@@ -4,6 +4,7 @@ Targets are training.columns codes: -1 throughout a row means that it has no lab
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -21,29 +22,51 @@ _BETA = 0.999  # of the effective number of samples [Cui et al. 2019]
 _HEAVIEST = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What a whole batch is divided by, where several processes hold a part of it each; by task."""
+
+    labels: Mapping[str, int]  # rows that have one
+    mass: Mapping[str, float]  # what the mean of `task_loss` divides by
+
+
+def whole_batch(schema: LabelSchema, targets: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Whole:
+    """Of a batch with these targets."""
+    labels, mass = {}, {}
+    for task in schema.tasks:
+        column = targets.get(task.name)
+        known = None if column is None else column[_known(column)]
+        labels[task.name] = 0 if known is None else len(known)
+        mass[task.name] = 0.0 if known is None else _mass(task, known, weights[task.name])
+    return Whole(labels, mass)
+
+
 def total_loss(
     schema: LabelSchema,
     logits: Mapping[str, Tensor],
     targets: Mapping[str, Tensor],
     weights: Mapping[str, Tensor],
+    whole: Whole | None = None,
 ) -> Tensor:
     """Mean over all labels in the batch, whatever their tasks; a scalar.
 
     So a task weighs as much as it has labels. Every head takes part even without one, with a zero, because several
-    processes wait for each parameter's gradient.
+    processes wait for each parameter's gradient. `whole`: these rows are a part of that batch; the sum over all parts
+    is then what one process would get for it.
     """
-    losses, labels = [], 0
+    losses = []
+    whole = whole or whole_batch(schema, targets, weights)
     for task in schema.tasks:
         outputs = logits[task.name].float()
         column = targets.get(task.name)
-        known = None if column is None else column.flatten(1)[:, 0] != UNLABELED if column.dim() > 1 else column >= 0
+        known = None if column is None else _known(column)
         if column is None or known is None or not bool(known.any()):
             losses.append(outputs.sum() * 0.0)
             continue
-        count = int(known.sum())
-        labels += count
-        losses.append(count * task_loss(task, outputs[known], column[known], weights[task.name]))
-    return torch.stack(losses).sum() / max(labels, 1)
+        part = _mass(task, column[known], weights[task.name]) / whole.mass[task.name]
+        mean = task_loss(task, outputs[known], column[known], weights[task.name])
+        losses.append(whole.labels[task.name] * part * mean)
+    return torch.stack(losses).sum() / max(sum(whole.labels.values()), 1)
 
 
 def task_loss(task: Task, logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
@@ -67,10 +90,29 @@ def corn_loss(logits: Tensor, levels: Tensor, weights: Tensor) -> Tensor:
     `levels` (n,) 0 to k - 1; `weights` (k,).
     """
     steps = torch.arange(logits.shape[1], device=logits.device)
-    asked = (levels[:, None] >= steps).to(logits.dtype) * weights[levels][:, None]
+    asked = _asked(levels, steps, weights).to(logits.dtype)
     answers = (levels[:, None] > steps).to(logits.dtype)
     losses = functional.binary_cross_entropy_with_logits(logits, answers, reduction="none")
     return (losses * asked).sum() / asked.sum()
+
+
+def _known(column: Tensor) -> Tensor:
+    """(n,) True where the row has a label."""
+    return column.flatten(1)[:, 0] != UNLABELED if column.dim() > 1 else column != UNLABELED
+
+
+def _mass(task: Task, targets: Tensor, weights: Tensor) -> float:
+    """What `task_loss` divides its sum by."""
+    if task.kind is Kind.MULTI:
+        return float(targets.numel())
+    if task.kind is Kind.ORDINAL:
+        return float(_asked(targets, torch.arange(len(weights) - 1, device=targets.device), weights).sum())
+    return float(weights[targets].sum())
+
+
+def _asked(levels: Tensor, steps: Tensor, weights: Tensor) -> Tensor:
+    """(n, k - 1) weight of each question that a row is asked, 0 where it is not."""
+    return (levels[:, None] >= steps) * weights[levels][:, None]
 
 
 def class_weights(schema: LabelSchema, gold: Mapping[str, Labels], weighting: Weighting) -> dict[str, Tensor]:

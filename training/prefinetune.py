@@ -26,7 +26,7 @@ from pipeline.data_folder import data_folder
 from pipeline.errors import UsageError
 from pipeline.schema import LabelSchema, load_schema
 from training.config import NetworkSettings
-from training.corpus import file_digest
+from training.corpus_source import file_digest
 from training.dataset import TokenRows, tokenize_rows
 from training.device import device_name
 from training.encoder_folder import WEIGHTS, Start, read_encoder, write_encoder
@@ -35,7 +35,9 @@ from training.loop import LoopResult, Trainer
 from training.pretrain import CHECKPOINTS, ENCODER
 from training.progress import Progress
 from training.public_labels import LabeledSet, joined_schema, labeled_rows, public_labels
+from training.public_sets import public_sets
 from training.rows import Rows, hold_out, joined, read_rows
+from training.unfinished import refuse_unfinished
 
 _DEV_ROWS = 2_000
 
@@ -47,13 +49,14 @@ class PrefinetuneSettings:
     output: Path
     init: Path
     data: Path | None = None
+    sets: Path | None = None  # a table of one's own: its evaluation splits are guarded too
     train: tuple[Path, ...] = ()  # files with labels of `schema`, learnt in the same round
     schema: Path | None = None  # None: the shipped one
     seed: int = 7
     resume: bool = False
     network: NetworkSettings = field(
         default_factory=lambda: NetworkSettings(
-            max_tokens=128, epochs=1, batch_size=48, learning_rate=4e-4, precision="bf16", class_weight="none"
+            max_tokens=128, epochs=1, batch_size=96, learning_rate=4e-4, precision="bf16", class_weight="none"
         )
     )
 
@@ -62,14 +65,17 @@ def prefinetune(settings: PrefinetuneSettings, *, progress: Progress) -> Mapping
     """Run the round and write the encoder; returns its record, or None in the processes beside the first one.
 
     Ctrl-C saves; `resume` goes on.
-    Raises UsageError `output_exists`, and ConfigError and DataError as the readers do.
+    Raises UsageError `output_exists` and `round_unfinished`, and ConfigError and DataError as the readers do.
     """
     if (settings.output / ENCODER).exists():
         raise UsageError("output_exists", f"{settings.output} holds a finished round; name another --output")
+    if not settings.resume:
+        refuse_unfinished(settings.output, settings.output / CHECKPOINTS, what="round")
     start = read_encoder(settings.init)
     data = data_folder(settings.data)
     labels, own = public_labels(), load_schema(settings.schema)
-    guard = guard_of(data)
+    guard = guard_of(data, public_sets(settings.sets))
+    progress.say(str(guard))
     public = labeled_rows(data, labels, guard=guard, progress=progress)
     rows, held = _own_rows(settings, own, guard)
     schema = joined_schema(labels.schema, own)
@@ -93,7 +99,7 @@ def prefinetune(settings: PrefinetuneSettings, *, progress: Progress) -> Mapping
 def _own_rows(settings: PrefinetuneSettings, own: LabelSchema, guard: LeakGuard) -> tuple[Rows, int]:
     """The rows of the user's files that the guard lets through, and how many it held back."""
     rows = joined([read_rows(path, own) for path in settings.train])
-    kept = guard.screen(rows.texts).kept
+    kept = guard.screen(rows.texts, [example.text for example in rows.examples]).kept
     return rows.pick(kept), len(rows) - len(kept)
 
 

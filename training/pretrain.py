@@ -6,6 +6,7 @@ fankui pretrain --data ../shared --output runs/leg-2 --minutes 60 --init runs/le
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -24,14 +25,8 @@ from pipeline.data_folder import data_folder
 from pipeline.errors import ConfigError, UsageError
 from training.checkpoint import Standing
 from training.cooccurrence import embeddings
-from training.corpus import (
-    MANIFEST,
-    TOKENIZER,
-    CorpusSettings,
-    build_corpus,
-    file_digest,
-    read_manifest,
-)
+from training.corpus import MANIFEST, TOKENIZER, CorpusSettings, build_corpus, read_manifest
+from training.corpus_source import file_digest, require_source
 from training.device import chosen_device, device_name, has_bf16
 from training.encoder_folder import WEIGHTS, Start, heads_of, read_encoder, write_encoder
 from training.leg import Leg, LegSettings, curves
@@ -46,6 +41,8 @@ from training.objectives import (
 )
 from training.packing import Batch, Corpus, batches, open_corpus
 from training.progress import Progress
+from training.public_sets import PublicSet, present_sets, public_sets
+from training.unfinished import refuse_unfinished
 from training.vocabulary import VocabularySettings
 
 ENCODER, CHECKPOINTS = "encoder", "checkpoints"
@@ -59,6 +56,7 @@ class PretrainSettings:
     output: Path
     corpus: Path = Path("runs/corpus")
     data: Path | None = None  # needed while there is no corpus
+    sets: Path | None = None  # a table of sets; None: the shipped one
     init: Path | None = None  # an encoder to go on from
     objective: Objective = "mlm"
     shape: Shape = field(default_factory=Shape)  # not read with `init`
@@ -87,7 +85,7 @@ class PretrainResult:
 def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResult | None:
     """Run one leg and write its encoder. Ctrl-C saves; `resume` goes on. None in the processes beside the first one.
 
-    Raises UsageError `output_exists`, ConfigError and DataError as the parts do.
+    Raises UsageError `output_exists` and `leg_unfinished`, ConfigError and DataError as the parts do.
     """
     check_settings(settings)
     accelerator = Accelerator(cpu=chosen_device(settings.device).type == "cpu")
@@ -116,7 +114,7 @@ def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResul
     standing = leg.run(resume=settings.resume)
     if not accelerator.is_main_process:
         return None
-    record = leg_record(settings, standing, where=where)
+    record = leg_record(settings, start, standing, where=where)
     folder = settings.output / ENCODER
     heads = heads_of(model, settings.objective)
     write_encoder(folder, model.encoder, heads, tokenizer=tokenizer, legs=[*(start.legs if start else ()), record])
@@ -125,26 +123,47 @@ def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResul
 
 
 def check_settings(settings: PretrainSettings) -> None:
-    """Raise ConfigError `setting_invalid`, UsageError `output_exists`."""
+    """Raise ConfigError `setting_invalid`, UsageError `output_exists` or `leg_unfinished`."""
     if (settings.leg.minutes is None) == (settings.leg.steps is None):
         raise ConfigError("setting_invalid", "a leg ends after --minutes or after --steps; give one of the two")
     if settings.shape.hidden % 64:
         raise ConfigError("setting_invalid", f"--hidden is a multiple of 64; found {settings.shape.hidden}")
     if (settings.output / ENCODER).exists():
         raise UsageError("output_exists", f"{settings.output} holds a finished leg; name another --output")
+    if not settings.resume:
+        refuse_unfinished(settings.output, settings.output / CHECKPOINTS, what="leg")
 
 
 def prepare_corpus(settings: PretrainSettings, start: Start | None, *, progress: Progress) -> None:
-    """Build the corpus where there is none yet."""
+    """Build the corpus where there is none yet; else see that it is of the data that is named.
+
+    Raises DataError `corpus_differs`, and what reading raises.
+    """
+    table = public_sets(settings.sets)
     if (settings.corpus / MANIFEST).is_file():
+        _use_again(settings, table, progress)
         return
     build_corpus(
         data_folder(settings.data),
         settings.corpus,
+        table=table,
         tokenizer=start.tokenizer if start else None,
         settings=settings.corpus_settings,
         vocabulary=settings.vocabulary,
         progress=progress,
+    )
+
+
+def _use_again(settings: PretrainSettings, table: tuple[PublicSet, ...], progress: Progress) -> None:
+    manifest = read_manifest(settings.corpus)
+    # On a machine without the data the corpus alone is enough.
+    if settings.data or settings.sets or os.environ.get("FANKUI_DATA"):
+        data = data_folder(settings.data)
+        require_source(settings.corpus, manifest, data, present_sets(data, table))
+    names = list(manifest["sources"])
+    progress.say(
+        f"uses the corpus {settings.corpus} again: {manifest['tokens']:,} tokens of {len(names)} "
+        f"{'set' if len(names) == 1 else 'sets'} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
     )
 
 
@@ -190,11 +209,12 @@ def build_model(
     return model
 
 
-def leg_record(settings: PretrainSettings, standing: Standing, *, where: str) -> dict[str, Any]:
+def leg_record(settings: PretrainSettings, start: Start | None, standing: Standing, *, where: str) -> dict[str, Any]:
     """What a leg was, for the encoder's folder."""
     last = standing.history[-1] if standing.history else {}
     return {
         "objective": settings.objective,
+        "begun_from": _begun_from(settings, start),
         "steps": standing.step,
         "tokens": standing.step * settings.rows * settings.length,
         "seconds": round(standing.seconds, 1),
@@ -206,6 +226,13 @@ def leg_record(settings: PretrainSettings, standing: Standing, *, where: str) ->
         "sources": read_manifest(settings.corpus)["sources"],
         "finished": datetime.now(UTC).date().isoformat(),
     }
+
+
+def _begun_from(settings: PretrainSettings, start: Start | None) -> str | None:
+    """An encoder from elsewhere, whose legs are not known; None where all are."""
+    if start is None or start.legs or settings.init is None:
+        return None
+    return f"{settings.init.resolve().name} (sha256 {file_digest(settings.init / WEIGHTS)[:12]})"
 
 
 def _batches(settings: PretrainSettings) -> Iterator[Batch]:

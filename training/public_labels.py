@@ -19,7 +19,7 @@ from pipeline.resources import shipped
 from pipeline.schema import Kind, LabelSchema, Task, schema_from_dict
 from training.leakage import LeakGuard
 from training.progress import Progress
-from training.public_sets import public_sets, rows_of
+from training.public_sets import forms_of, public_sets, rows_of
 from training.rows import Rows
 
 SEPARATOR = "。"
@@ -84,13 +84,15 @@ def labeled_rows(data: Path, labels: PublicLabels, *, guard: LeakGuard, progress
         for done, source in enumerate(present):
             advance(done, note=f"{source.set} {source.column}")
             count = counts.setdefault(source.set, Counter())
-            for text, gold in _labeled(data, source, labels.schema.task(source.task)):
+            for text, forms, gold in _labeled(data, source, labels.schema.task(source.task)):
                 count["rows"] += 1
                 key = text_key(text)
                 if key not in held:
                     held[key] = guard.match(text) is not None
+                held[key] = held[key] or guard.holds(*forms)
                 if held[key]:
                     count["held_back"] += 1
+                    found.pop(key, None)  # of a row before that is the same, but written otherwise
                     continue
                 # Of two sets that disagree the first is believed.
                 found.setdefault(key, (text, {}))[1].setdefault(source.task, gold)
@@ -109,8 +111,8 @@ def joined_schema(labels: LabelSchema, own: LabelSchema) -> LabelSchema:
     return LabelSchema(f"{labels.name}+{own.name}", labels.version, (*labels.tasks, *own.tasks))
 
 
-def _labeled(data: Path, source: LabelSource, task: Task) -> Iterator[tuple[str, Gold]]:
-    """Prepared text and gold label; rows without a label or a readable text are left out."""
+def _labeled(data: Path, source: LabelSource, task: Task) -> Iterator[tuple[str, tuple[str, ...], Gold]]:
+    """Prepared text, raw forms and gold label; rows without a label or a readable text are left out."""
     for split in source.splits:
         for *texts, value in rows_of(data, source.set, split, (*source.text, source.column)):
             parts = [text for text in texts if isinstance(text, str)]
@@ -119,8 +121,10 @@ def _labeled(data: Path, source: LabelSource, task: Task) -> Iterator[tuple[str,
             gold = _gold(source, task, value)
             if gold is None:
                 continue
+            whole = SEPARATOR.join(parts)
+            forms = (whole, *(form for part in parts for form in forms_of(source.set, part)))
             try:
-                yield prepare(SEPARATOR.join(parts)).text, gold
+                yield prepare(whole).text, forms, gold
             except TextError:
                 continue
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from pipeline.resources import shipped
 from training.card import model_card
 from training.config import TrainConfig, to_toml
 from training.evaluate import Report
-from training.fitting import Fitted
-from training.rows import InputFile, Parts
+from training.fitting import Fitted, settings_of
+from training.rows import InputFile, Parts, Rows
 from training.run_record import DataRecord, RunRecord
 
 
@@ -28,6 +28,7 @@ class Findings:
     files: Sequence[InputFile]
     reports: Mapping[str, Report]  # by split: dev, and test where there is one
     parity: float | None  # greatest difference between the trained and the exported network
+    few: Collection[str] = ()  # tasks with too few rows to calibrate on
 
     @property
     def report(self) -> Report:
@@ -43,26 +44,43 @@ class Findings:
 
     def card(self) -> str:
         """The model card."""
-        return model_card(self.report, name=self.config.name, kind=self.fitted.kind, facts=self._facts())
+        return model_card(self.report, name=self.config.name, kind=self.fitted.kind, facts=self._facts(), few=self.few)
 
     def _facts(self) -> dict[str, str]:
-        rows = {role: sum(file.rows for file in self.files if file.role == role) for role in ("train", "dev", "test")}
+        parent = self.fitted.parent
         facts = {
             **({"labels": self.config.about} if self.config.about else {}),
+            **({"goes on from": f"{parent}, and knows what that model has learnt"} if parent else {}),
             "files": ", ".join(f"{file.path.name} ({file.role}, sha256 {file.sha256[:12]})" for file in self.files),
-            "rows read": ", ".join(f"{role} {count}" for role, count in rows.items() if count),
-            "rows trained on": str(len(self.parts.train)),
+            **self._rows(),
             "rows calibrated on": self._calibrated_on(),
-            "training rows left out because dev or test holds the same": str(self.parts.leaked),
             "seed": str(self.config.seed),
         }
         return facts | {name.replace("_", " "): f"{value:g}" for name, value in self.fitted.facts.items()}
 
+    def _rows(self) -> dict[str, str]:
+        """What became of every labelled row that was read: the parts of a line add up to what it begins with."""
+        parts = self.parts
+        after = f", after what {self.fitted.parent.version} was trained on" if self.fitted.parent else ""
+        train = {
+            f"trained on{after}": len(parts.train),
+            "held out to calibrate on": len(parts.calibration),
+            "left out because dev or test holds the same or nearly the same": parts.leaked,
+            "unreadable": parts.train.unreadable,
+        }
+        chosen = "measured on" if self.fitted.kind == "linear" else "the epoch was chosen by"
+        found = {"train": sum(train.values()), **_measured("dev", parts.dev), **_measured("test", parts.test)}
+        lines = {"labelled rows read": _sum(found), "of the train rows": _sum(train)}
+        lines["of the dev rows"] = _sum({chosen: len(parts.dev), "unreadable": parts.dev.unreadable})
+        if parts.test:
+            lines["of the test rows"] = _sum({"measured on": len(parts.test), "unreadable": parts.test.unreadable})
+        return lines
+
     def _calibrated_on(self) -> str:
         if self.fitted.unseen is None:
-            return f"{len(self.parts.calibration)}, held out"
+            return f"{len(self.parts.calibration):,}, held out"
         folds = self.config.linear.folds
-        return f"{len(self.fitted.unseen.rows)}, each by one of {folds} models that were fitted without it"
+        return f"{len(self.fitted.unseen.rows):,}, each by one of {folds} models that were fitted without it"
 
 
 def write_reports(findings: Findings, folder: Path) -> tuple[Path, ...]:
@@ -96,13 +114,22 @@ def run_record(findings: Findings, *, run_name: str, artifacts: Sequence[Path]) 
     return RunRecord(
         experiment=findings.config.name,
         run_name=run_name,
-        params=_scalars(findings.config.to_dict()),
+        params=_scalars(settings_of(findings.fitted, findings.config)),
         metrics=findings.metrics,
         tags=tags,
         data=data,
         curves=findings.fitted.curves,
         artifacts=artifacts,
     )
+
+
+def _measured(role: str, rows: Rows | None) -> dict[str, int]:
+    return {role: len(rows) + rows.unreadable} if rows else {}
+
+
+def _sum(parts: Mapping[str, int]) -> str:
+    """`12 = 9 trained on + 3 unreadable`."""
+    return f"{sum(parts.values()):,} = " + " + ".join(f"{count:,} {name}" for name, count in parts.items())
 
 
 def _digest(files: Sequence[InputFile]) -> str:

@@ -27,6 +27,18 @@ def print_report(report: Report, *, console: Console | None = None) -> None:
         print_comparison(report.baseline, console=console)
 
 
+def print_calibrations(before: Report, after: Report, *, console: Console | None = None) -> None:
+    """What a calibration changed on the same rows: the error of the probabilities (ECE), and the share in `auto`."""
+    table = _table("task", "ece before", "ece after", "auto before", "auto after")
+    for part in after.tasks:
+        errors = (report.figure(part.task.name, "ece") for report in (before, after))
+        shares = (report.figure(part.task.name, "auto_coverage") for report in (before, after))
+        shown = ["" if value is None else f"{value:.3f}" for value in errors]
+        shown += ["" if value is None else f"{100 * value:.0f} %" for value in shares]
+        table.add_row(part.task.name, *shown)
+    (console or Console()).print(table)
+
+
 def print_comparison(comparison: Comparison, *, all_figures: bool = False, console: Console | None = None) -> None:
     """Differences, candidate minus reference."""
     console = console or Console()

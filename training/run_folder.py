@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.errors import ConfigError, UsageError
 from training.config import TrainConfig
 from training.processes import process_count
+from training.unfinished import refuse_unfinished
 
 RUNS = Path("runs")
 BUNDLE, CHECKPOINTS, REPORT, RECORD, PUBLISHED = "bundle", "checkpoints", "report", "run.json", "published.json"
@@ -23,12 +24,14 @@ BUNDLE, CHECKPOINTS, REPORT, RECORD, PUBLISHED = "bundle", "checkpoints", "repor
 def run_folder(config: TrainConfig) -> Path:
     """The folder of this training; nothing is made yet.
 
-    Raises UsageError `output_exists` for a finished one, `output_missing` for several processes without --output,
-    ConfigError `nothing_to_resume`.
+    Raises UsageError `output_exists` for a finished one, `training_unfinished` for one that a new start would remove,
+    `output_missing` for several processes without --output, ConfigError `nothing_to_resume`.
     """
     if config.output is not None:
         if (config.output / BUNDLE).exists() and not (config.resume and (config.output / RECORD).exists()):
             raise UsageError("output_exists", f"{config.output} holds a finished training; name another --output")
+        if not config.resume:
+            refuse_unfinished(config.output, config.output / CHECKPOINTS, what="training")
         return config.output
     if process_count() > 1:
         raise UsageError("output_missing", "several processes need --output DIR, so that all know the same folder")

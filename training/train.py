@@ -13,15 +13,17 @@ from models.calibration import Calibration
 from models.loading import load_predictor
 from models.parity import check_parity
 from models.predictor import BundlePredictor
+from models.resolving import resolve_model
 from pipeline.atomic import write_text
 from pipeline.columns import column_map
-from pipeline.errors import FeedbackError, UsageError
+from pipeline.errors import BundleError, FeedbackError, UsageError
 from pipeline.schema import LabelSchema, load_schema
 from training.calibrate import fit_calibration
 from training.calibrate_rows import calibrated_on
 from training.columns import gold_columns
-from training.config import TrainConfig
+from training.config import TrainConfig, to_toml
 from training.evaluate import Report, evaluate
+from training.few_rows import never_auto, too_few
 from training.fitting import Fitted, fit, with_settings
 from training.progress import Progress, Silent
 from training.record import Findings, run_record, write_reports
@@ -41,31 +43,39 @@ class TrainResult:
     version: str | None = None  # of the registry, such as fankui/3
 
 
-def train(config: TrainConfig, *, progress: Progress | None = None) -> TrainResult | None:
+def train(config: TrainConfig, *, progress: Progress | None = None, show_settings: bool = False) -> TrainResult | None:
     """Train as told. None in the processes beside the first one of a training on several.
 
+    `show_settings`: report the resolved settings, once the rows are read and nothing is wrong with them.
     Ctrl-C raises KeyboardInterrupt after a checkpoint is saved. Raises FeedbackError for everything that a user
     can mend.
     """
     progress = progress or Silent()
     check_name(config.name)
     schema = load_schema(config.schema)
+    if config.model != "linear" and config.network.start:
+        resolve_model(config.network.start)  # a name that is nowhere is told before the rows are read
     folder = run_folder(config)
     if (folder / BUNDLE).exists():
         return publish_again(config, folder, progress=progress)
     if config.track:
         reach_registry()
     parts, files = read_parts(config, schema, progress)
+    if show_settings:
+        progress.say(to_toml(config) + "\n")
     fitted = fit_resumably(config, schema, parts, folder=folder, progress=progress)
     if fitted is None:
         return None
     parity = prove_parity(fitted, schema, parts, progress)
-    calibration = calibrate(config, fitted, schema, parts)
+    calibration, few = calibrate(config, fitted, schema, parts)
+    if few:
+        progress.say(never_auto(few))
+    fitted = in_eight_bits(fitted, schema, calibration, parts, seed=config.seed, progress=progress)
     predictor = BundlePredictor(
         model=fitted.model, schema=schema, calibration=calibration, model_version=f"{config.name}@candidate"
     )
     reports = evaluate_splits(predictor, parts, progress)
-    findings = Findings(config, fitted, parts, files, reports, parity)
+    findings = Findings(config, fitted, parts, files, reports, parity, few)
     artifacts = write_reports(findings, folder / REPORT)
     # Written before the bundle, so that a bundle can always be published, also after a kill.
     kept = [*artifacts, *(folder / BUNDLE / name for name in ("schema.json", "calibration.json"))]
@@ -139,12 +149,35 @@ def prove_parity(fitted: Fitted, schema: LabelSchema, parts: Parts, progress: Pr
     return worst
 
 
-def calibrate(config: TrainConfig, fitted: Fitted, schema: LabelSchema, parts: Parts) -> Calibration:
-    """Temperatures, cuts and thresholds, on rows that the model was not fitted on."""
+def calibrate(
+    config: TrainConfig, fitted: Fitted, schema: LabelSchema, parts: Parts
+) -> tuple[Calibration, tuple[str, ...]]:
+    """Temperatures, cuts and thresholds, on rows that the model was not fitted on; and the tasks with too few."""
     if fitted.unseen is not None:
         gold = gold_columns(fitted.unseen.rows.examples, schema)
-        return fit_calibration(schema, gold, fitted.unseen.logits, precision=config.precision_wanted)
+        fit = fit_calibration(schema, gold, fitted.unseen.logits, precision=config.precision_wanted)
+        return fit, too_few(schema, gold)
     return calibrated_on(fitted.model, schema, parts.calibration, precision=config.precision_wanted)
+
+
+def in_eight_bits(
+    fitted: Fitted, schema: LabelSchema, calibration: Calibration, parts: Parts, *, seed: int, progress: Progress
+) -> Fitted:
+    """The model as it will answer: in 8 bits where they change few labels and its architecture has that form."""
+    if fitted.kind == "linear":
+        return fitted
+    from training.engine import engine_of, with_engine  # onnx takes half a second to import
+
+    with progress.bar("8 bits", 100) as advance:
+        try:
+            engine = engine_of(fitted, schema, calibration, parts, seed=seed, advance=lambda s: advance(round(100 * s)))
+        except BundleError as error:
+            if error.code != "not_fusable":
+                raise
+            progress.say(error.message)
+            return fitted
+    progress.say(engine.told() + ("" if engine.fit else "; over 1 %, so that it goes on in float32"))
+    return with_engine(fitted, engine) if engine.fit else fitted
 
 
 def evaluate_splits(predictor: BundlePredictor, parts: Parts, progress: Progress) -> dict[str, Report]:

@@ -102,5 +102,5 @@ def test_two_processes_train_one_model(arguments: list[str], tmp_path: Path) -> 
     assert "on 2 x cpu" in (tmp_path / "both.err").read_text(encoding="utf-8")
     metrics = found["metrics"]
     assert isinstance(metrics, dict)
-    assert metrics["train/steps"] == 16  # 8 batches of 2 an epoch, 4 for each process, in 4 epochs
+    assert metrics["train/steps"] == 32  # 8 batches of 2 an epoch, a row of each for each process, in 4 epochs
     assert (tmp_path / "both" / "bundle" / "manifest.json").is_file()

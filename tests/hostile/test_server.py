@@ -29,7 +29,7 @@ PHONE = "13800138000"
 
 @pytest.fixture(scope="module")
 def app(linear_bundle: Path) -> Iterator[FastAPI]:
-    app = create_app(ServeSettings(model=str(linear_bundle), max_body_bytes=1 << 20, max_items=64))
+    app = create_app(ServeSettings(model=str(linear_bundle), max_body_bytes=1 << 20, max_items=64, cache=0))
     yield app
     app.state.engine.close()
 

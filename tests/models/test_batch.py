@@ -14,7 +14,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from models.batch import ScoreOptions, ScoreSummary, score_file
+from models.batch import ScoreOptions, ScoreProgress, ScoreSummary, score_file
 from models.bundle import ModelBundle
 from models.predictor import BundlePredictor
 from pipeline.columns import ColumnMap
@@ -201,7 +201,7 @@ def test_another_sheet_is_another_run(tmp_path: Path, predictor: BundlePredictor
             sheet.append([text])
     book.save(tmp_path / "in.xlsx")
 
-    def stop(rows: int) -> None:
+    def stop(done: ScoreProgress) -> None:
         raise KeyboardInterrupt
 
     target, policy = tmp_path / "out.jsonl", load_policy()
@@ -251,23 +251,23 @@ def test_evidence_is_a_list_where_the_format_has_lists(
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    rows = [{"id": i, "text": TEXTS[i % 5] + "呀" * (i % 7)} for i in range(5000)]
+    rows = [{"id": i, "text": TEXTS[i % 5] + "呀" * (i % 7)} for i in range(20_000)]
     return write_jsonl(tmp_path / "many.jsonl", rows)
 
 
 def test_an_interrupted_run_goes_on_and_ends_the_same(many: Path, tmp_path: Path, predictor: BundlePredictor) -> None:
-    def stop(rows: int) -> None:
-        if rows >= 2048:
+    def stop(done: ScoreProgress) -> None:
+        if done.rows >= 8192:
             raise KeyboardInterrupt
 
     target, policy = tmp_path / "out.jsonl", load_policy()
     with pytest.raises(KeyboardInterrupt):
         score_file(many, target, predictor=predictor, policy=policy, progress=stop)
     assert not target.exists()
-    kept = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / ".out.jsonl.scoring").iterdir())
-    assert "很慢" not in kept  # answers only, never the comments
+    kept = "".join(path.read_text(encoding="latin-1") for path in (tmp_path / ".out.jsonl.scoring").iterdir())
+    assert "很慢".encode().decode("latin-1") not in kept  # answers only, never the comments
     summary = score_file(many, target, predictor=predictor, policy=policy)
-    assert (summary.rows, summary.resumed) == (5000, 2048)
+    assert (summary.rows, summary.resumed) == (20_000, 8192)
     score_file(many, tmp_path / "whole.jsonl", predictor=predictor, policy=policy)
     drop = {"due_at"}
     resumed, whole = (
@@ -278,7 +278,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(many: Path, tmp_path: Path
 
 
 def test_a_changed_input_is_scored_anew(many: Path, tmp_path: Path, predictor: BundlePredictor) -> None:
-    def stop(rows: int) -> None:
+    def stop(done: ScoreProgress) -> None:
         raise KeyboardInterrupt
 
     target, policy = tmp_path / "out.jsonl", load_policy()
@@ -289,8 +289,8 @@ def test_a_changed_input_is_scored_anew(many: Path, tmp_path: Path, predictor: B
 
 
 def test_an_input_that_grows_meanwhile_is_told(many: Path, tmp_path: Path, predictor: BundlePredictor) -> None:
-    def grow(rows: int) -> None:
-        if rows == 5000:
+    def grow(done: ScoreProgress) -> None:
+        if done.rows == 20_000:
             with many.open("a", encoding="utf-8") as file:
                 file.write('{"id": 1, "text": "很好"}\n')
 
@@ -307,11 +307,11 @@ def test_an_input_that_grows_meanwhile_is_told(many: Path, tmp_path: Path, predi
         (signal.SIGINT, 130, "fankui: stopped; what is scored is kept, the same command goes on from there\n"),
     ],
 )
-def test_a_killed_process_loses_at_most_a_batch(
+def test_a_killed_process_loses_only_what_it_was_at(
     *, many: Path, tmp_path: Path, tiny_bundle: ModelBundle, how: signal.Signals, code: int, told: str
 ) -> None:
     rows = [json.loads(line) for line in many.read_text(encoding="utf-8").splitlines()]
-    write_jsonl(many, [{"id": i, "text": row["text"]} for i, row in enumerate(rows * 8)])
+    write_jsonl(many, [{"id": i, "text": row["text"]} for i, row in enumerate(rows * 2)])
     target, work = tmp_path / "out.csv", tmp_path / ".out.csv.scoring"
     command = [
         sys.executable,
@@ -334,16 +334,18 @@ def test_a_killed_process_loses_at_most_a_batch(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     limit = time.monotonic() + 60
-    while len(list(work.glob("*.jsonl"))) < 3:
+    while len(list(work.glob("*.answers"))) < 3:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit
         time.sleep(0.01)
     process.send_signal(how)
-    assert (process.communicate()[1].decode(), process.returncode) == (told, code)
+    # Killed outright, Python's own tracker of shared things may have a word to say.
+    assert process.communicate()[1].decode().startswith(told)
+    assert process.returncode == code
     assert not target.exists()
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     (summary,) = json.loads(done.stdout)["files"]
     assert summary["rows"] == 40_000
-    assert summary["resumed"] >= 3 * 1024
+    assert summary["resumed"] > 2 * 8192
     assert len(read(target)) == 40_000
     assert not work.exists()

@@ -27,10 +27,24 @@ def test_a_text_shorter_than_the_gram_has_none() -> None:
 
 def test_features_are_scaled_to_length_one() -> None:
     block = Block("char", (1, 1), ("好", "慢"), np.array([1.0, 2.0], dtype=np.float32))
-    index, values = block.features("好好慢？")
+    rows, index, values = block.features(["好好慢？", "？", "慢"])
     expected = np.array([1 + np.log(2), 2.0])
-    assert index.tolist() == [0, 1]
-    np.testing.assert_allclose(values, expected / np.linalg.norm(expected))
+    assert (rows.tolist(), index.tolist()) == ([0, 0, 2], [0, 1, 1])
+    np.testing.assert_allclose(values, [*expected / np.linalg.norm(expected), 1.0])
+
+
+@pytest.mark.parametrize("ngrams", [(1, 3), (1, 4)])
+def test_many_texts_at_once_are_each_as_alone(ngrams: tuple[int, int]) -> None:
+    texts = ["客服  一直不回", "", "不回，不回！", "慢", "不回"]
+    terms = tuple(dict.fromkeys(gram for text in texts for gram in grams(text, unit="char", ngrams=ngrams)))
+    block = Block("char", ngrams, terms, np.linspace(1, 2, len(terms), dtype=np.float32))
+    rows, index, values = block.features(texts)
+    for i, text in enumerate(texts):
+        _, alone, weights = block.features([text])
+        order, own = np.argsort(alone), np.flatnonzero(rows == i)
+        mine = own[np.argsort(index[own])]
+        assert index[mine].tolist() == alone[order].tolist()
+        np.testing.assert_array_equal(values[mine], weights[order])
 
 
 def test_a_text_of_unknown_characters_gets_the_biases(tiny_model: LinearModel) -> None:

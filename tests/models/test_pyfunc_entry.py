@@ -30,8 +30,10 @@ def test_a_text_at_which_the_model_fails_has_its_error(
     model = FeedbackModel()
     model.load_context(SimpleNamespace(artifacts={"bundle": str(tiny_bundle.path)}))
     table = model.predict(pd.DataFrame({"text": ["很慢", "毒", ""]}))
-    assert table["mood"].tolist() == ["bad", pd.NA, pd.NA]
-    assert table["error"].tolist()[1:] == [
+    assert table["mood"].tolist() == ["bad", "", ""]
+    assert table["truncated"].tolist() == [False, False, False]
+    assert table["error"].tolist() == [
+        "",
         "model_failed: the model failed at this comment; try again, and report it if it stays so",
         "empty_text: expected a comment; found no visible characters; leave empty rows out",
     ]

@@ -87,7 +87,7 @@ def test_text_makes_everything_a_comment(folder: Path, arg: str) -> None:
 def test_a_folder_is_no_file(folder: Path) -> None:
     with pytest.raises(UsageError) as raised:
         files_or_texts(["sub/"], as_text=False)
-    assert raised.value.message == "sub/ is a folder; give files or a pattern such as sub/*.csv"
+    assert raised.value.message == "sub/ is a folder without parquet files; give files or a pattern such as sub/*.csv"
 
 
 def test_files_and_comments_do_not_mix(folder: Path) -> None:

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.annotation_texts import public_rows, text_files
+from pipeline.annotation_texts import cell_texts, public_rows, row_texts, text_files
 from pipeline.annotations import PublicRow
 from pipeline.errors import DataError
 
@@ -34,6 +34,13 @@ def test_every_string_of_every_row_comes_in_order(tmp_path: Path) -> None:
 def test_a_review_comes_with_its_title_too(tmp_path: Path) -> None:
     written(tmp_path, "appstore_reviews/all", title=["闪退 ", None], text=["一打开就退", "好用"], stars=[1, 5])
     assert [row.texts for row in found(tmp_path)] == [("闪退 ", "一打开就退", "闪退。一打开就退"), ("好用",)]
+
+
+def test_a_cell_and_a_row_by_themselves() -> None:
+    assert list(cell_texts("jddc_sample", "在吗,您好")) == ["在吗,您好", "在吗", "您好", "在吗，您好"]
+    assert list(cell_texts("shop", "在吗,您好")) == ["在吗,您好"]
+    assert list(row_texts("appstore_reviews", {"title": "闪退 ", "text": "一打开就退"})) == ["闪退。一打开就退"]
+    assert list(row_texts("shop", {"title": "闪退", "text": "一打开就退"})) == []
 
 
 def test_coded_columns_count_and_lists_do_not(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def make_engine(linear_bundle: Path) -> Any:
     made: list[Engine] = []
 
     def make(**settings: Any) -> Engine:
-        made.append(start_engine(ServeSettings(model=str(linear_bundle), **settings)))
+        # Passes are counted here, so nothing is kept from the one before.
+        made.append(start_engine(ServeSettings(**{"model": str(linear_bundle), "cache": 0, **settings})))
         return made[-1]
 
     yield make
@@ -135,22 +136,26 @@ def test_the_event_loop_stays_free_while_the_model_computes(make_engine: Any, mo
 def test_who_waits_too_long_is_told_and_the_place_comes_back_with_the_work(
     make_engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = make_engine(request_timeout=0.1)
+    engine = make_engine(request_timeout=0.2)
     go = threading.Event()
-    spy(engine.active, monkeypatch, lambda: go.wait(10) and None)
+    passes = spy(engine.active, monkeypatch, lambda: go.wait(10) and None)
 
     async def story() -> None:
+        first = asyncio.create_task(engine.classify([ITEM], engine.active))
+        while not passes:
+            await asyncio.sleep(0.01)
         # The second waits behind the first and is dropped before it is computed.
-        found = await asyncio.gather(
-            *(engine.classify([ITEM], engine.active) for _ in range(2)), return_exceptions=True
-        )
+        second = engine.classify([ITEM], engine.active)
+        found = await asyncio.gather(first, second, return_exceptions=True)
         assert [getattr(error, "code", None) for error in found] == ["answer_timeout", "answer_timeout"]
         assert engine.places.taken == 1
         go.set()
         while engine.places.taken:
             await asyncio.sleep(0.01)
+        await engine.classify([ITEM], engine.active)
 
     asyncio.run(story())
+    assert passes == [1, 1]
 
 
 def test_ready_makes_a_pass_only_where_none_was_lately(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +188,7 @@ def test_a_failing_model_is_not_ready_until_it_works_again(make_engine: Any, mon
 
     async def story() -> None:
         scored = await engine.classify([ITEM], engine.active)
-        assert scored.model_failed
+        assert scored.errors[0].code == "model_failed"
         assert not await engine.ready()
         healthy.set()
         assert await engine.ready()
@@ -206,6 +211,7 @@ def test_a_long_pass_is_ready_until_the_requests_own_deadline(
         assert await engine.ready()
         with pytest.raises(RequestProblem):
             await long
+        await asyncio.sleep(0.05)  # the pass began a little later than the request
         assert not await engine.ready()
         go.set()
         while engine.places.taken:
@@ -219,12 +225,15 @@ def test_a_probe_that_waits_behind_a_long_pass_does_not_fail(make_engine: Any, m
     monkeypatch.setattr("serving.engine._PROBE_TIMEOUT", 0.1)
     engine = make_engine(probe_seconds=0.0)
     go = threading.Event()
-    engine._thread.submit(time.sleep, 0.05)  # keeps the long pass from beginning before the probe is queued
-    spy(engine.active, monkeypatch, lambda: go.wait(10) and None)
+    passes = spy(engine.active, monkeypatch, lambda: go.wait(10) and None)
+    alive, looks = engine._alive, list[int]()
+    # At the first look the long pass has not begun yet.
+    monkeypatch.setattr(engine, "_alive", lambda: looks.append(1) or (len(looks) > 1 and alive()))
 
     async def story() -> None:
         long = asyncio.create_task(engine.classify([ITEM], engine.active))
-        await asyncio.sleep(0)
+        while not passes:
+            await asyncio.sleep(0.01)
         assert await engine.ready()
         go.set()
         await long
@@ -246,6 +255,25 @@ def test_a_pass_whose_client_gave_up_proves_as_much(make_engine: Any, monkeypatc
 
     asyncio.run(story())
     assert passes == [1]
+
+
+def test_answers_that_were_kept_prove_nothing(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make_engine(cache=10)
+    passes = spy(engine.active, monkeypatch, lambda: None)
+
+    async def story() -> None:
+        await engine.classify([ITEM], engine.active)
+        engine._worked_at = time.monotonic() - 60
+        await engine.classify([ITEM, ITEM], engine.active)
+        assert passes == [1]
+        assert await engine.ready()
+        engine._worked_at = time.monotonic() - 60
+        assert await engine.ready()  # nor is the probe's answer kept
+
+    asyncio.run(story())
+    assert passes == [1, 1, 1]
+    version = engine.active.version
+    assert f'fankui_comments_repeated_total{{model_version="{version}"}} 2.0'.encode() in engine.metrics.page()
 
 
 def test_comments_that_were_refused_prove_nothing(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,9 +41,10 @@ HEADERS = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: appli
 def test_fifty_slow_senders_neither_keep_others_waiting_nor_stay(server: Any) -> None:
     slow = [connect(server, HEADERS) for _ in range(25)]
     slow += [connect(server, HEADERS, b"Content-Length: 100\r\n\r\n{") for _ in range(25)]
-    started = time.perf_counter()
-    assert httpx.post(f"{server.url}/v1/classify", json={"text": "好"}).status_code == 200
-    assert time.perf_counter() - started < 0.3
+    with httpx.Client() as client:  # making one takes longer than the request
+        started = time.perf_counter()
+        assert client.post(f"{server.url}/v1/classify", json={"text": "好"}).status_code == 200
+        assert time.perf_counter() - started < 0.3
     answers = [answer(connection) for connection in slow]
     assert time.perf_counter() - started < 3
     assert {(status, problem["code"]) for status, problem in answers} == {(408, "request_timeout")}

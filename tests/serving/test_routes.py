@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from models.predictor import BundlePredictor, Columns
+from pipeline.feedback import Feedback
 from pipeline.prepare import Prepared
 from pipeline.schema import LabelSchema
 from serving.shapes import ClassifyAnswer, FailedResult, LabelsAnswer, ModelsAnswer, ProblemAnswer, Result
@@ -122,11 +123,11 @@ def test_work_of_a_client_that_left_is_dropped_before_its_pass(
 
     def columns(prepared: Sequence[Prepared]) -> Columns:
         passes.append(len(prepared))
+        go.wait(10)
         return original(prepared)
 
     monkeypatch.setattr(engine.active.predictor, "columns", columns)
     go, sent = threading.Event(), list[Any]()
-    engine._thread.submit(go.wait, 10)
     scope = {
         "type": "http", "http_version": "1.1", "method": "POST", "path": "/v1/classify", "raw_path": b"/v1/classify",
         "query_string": b"", "root_path": "", "scheme": "http", "server": ("127.0.0.1", 8000), "client": None,
@@ -134,12 +135,15 @@ def test_work_of_a_client_that_left_is_dropped_before_its_pass(
     }  # fmt: skip
 
     async def story() -> None:
+        before = asyncio.create_task(engine.classify([Feedback(text="快")], engine.active))
+        while not passes:
+            await asyncio.sleep(0.01)
         messages = [{"type": "http.request", "body": '{"text": "慢"}'.encode(), "more_body": False}]
 
         async def receive() -> Any:
             if messages:
                 return messages.pop()
-            while not engine.places.taken:
+            while engine.places.taken < 2:
                 await asyncio.sleep(0.01)
             return {"type": "http.disconnect"}
 
@@ -148,13 +152,15 @@ def test_work_of_a_client_that_left_is_dropped_before_its_pass(
 
         async with asyncio.timeout(5):
             await app(scope, receive, send)
-        await asyncio.sleep(0)
+        assert engine.places.taken == 1
+        go.set()
+        await before
+        # What is asked now comes after everything that was queued.
+        await engine.classify([Feedback(text="好")], engine.active)
 
     asyncio.run(story())
+    assert (passes, sent) == ([1, 1], [])
     assert engine.places.taken == 0
-    go.set()
-    engine._thread.submit(lambda: None).result(5)
-    assert (passes, sent) == ([], [])
 
 
 def test_a_large_body_is_parsed_aside(make_client: Callable[..., TestClient]) -> None:

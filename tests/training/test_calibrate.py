@@ -53,6 +53,15 @@ def test_few_rows_leave_everything_as_it_is(schema: LabelSchema, random: np.rand
     assert (found.temperature, found.cuts) == (1.0, (0.5, 0.5, 0.5))
 
 
+@pytest.mark.parametrize(("rows", "automatic"), [(49, False), (50, True)])
+def test_few_rows_prove_no_precision(schema: LabelSchema, rows: int, automatic: bool) -> None:
+    """Though the model was right each time."""
+    gold = np.arange(rows) % 3
+    found = fit_calibration(schema, {"sentiment": gold}, {"sentiment": 9 * np.eye(3)[gold]}).task("sentiment")
+    assert (found.auto < NEVER) is automatic
+    assert found.suggest < NEVER
+
+
 def test_cuts_find_rare_high_levels(schema: LabelSchema, random: np.random.Generator) -> None:
     """A model that is too shy about the upper levels gets lower cuts and a better kappa."""
     task = schema.task("urgency")

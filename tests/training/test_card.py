@@ -7,6 +7,7 @@ import numpy as np
 
 from models.calibration import Calibration, TaskCalibration
 from pipeline.routing import NEVER
+from pipeline.schema import schema_from_dict
 from training.card import model_card
 from training.evaluate import report_on
 
@@ -33,6 +34,25 @@ def test_the_card_admits_rare_and_unseen_labels_and_unreached_precision(make_sco
     assert "- `urgency`: no row of `medium`, `high`; nothing is known of them." in card
     assert "- `category`: the wanted precision was never reached, so nothing is decided unseen." in card
     assert "| category | auto | never | 0.000 |  |" in card
+
+
+def test_the_card_tells_few_rows_from_unreached_precision(make_scored: Any) -> None:
+    never = Calibration({"category": TaskCalibration(auto=NEVER), "urgency": TaskCalibration(auto=NEVER)})
+    report = report_on(replace(make_scored(rows=60), calibration=never), draws=2)
+    card = model_card(report, name="m", kind="network", few=("urgency",))
+    assert "- `urgency`: calibrated on fewer than 50 rows, so nothing is decided unseen." in card
+    assert "- `category`: the wanted precision was never reached, so nothing is decided unseen." in card
+
+
+def test_a_task_that_is_named_like_its_key_is_named_once(make_scored: Any) -> None:
+    tasks = {
+        "issue": {"kind": "single", "labels": ["late", "broken"]},
+        "mood": {"kind": "single", "zh": "心情", "labels": ["good", "bad"]},
+    }
+    labels = schema_from_dict({"tasks": tasks})
+    card = model_card(report_on(make_scored(rows=40, labels=labels), draws=2), name="m", kind="linear")
+    assert "\n### issue\n" in card
+    assert "\n### mood 心情\n" in card
 
 
 def test_no_facts_and_no_reference_leave_no_empty_section(make_scored: Any) -> None:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load
 
 from models.network import FeedbackClassifier
-from pipeline.errors import ConfigError
+from pipeline.errors import BundleError, ConfigError
 from pipeline.schema import LabelSchema, load_schema
 from tests.training.labeled_rows import write_rows
 from training.continuing import continue_from
@@ -29,7 +29,9 @@ def changed(first: FeedbackClassifier, stored: dict[str, torch.Tensor]) -> Itera
 
 
 def test_takes_encoder_tokenizer_and_all_heads(trained: TrainResult, schema: LabelSchema) -> None:
-    classifier, tokenizer = continue_from(str(trained.bundle.path), schema, max_tokens=16, dropout=0.3)
+    found = continue_from(str(trained.bundle.path), schema, max_tokens=16, dropout=0.3)
+    classifier, tokenizer = found.classifier, found.tokenizer
+    assert str(found.parent) == f"{trained.bundle.version} (digest {trained.bundle.digest})"
     stored = load(trained.bundle.read("model.safetensors"))
     assert list(changed(classifier, stored)) == []
     assert {value.dtype for value in classifier.parameters()} == {torch.float32}
@@ -45,7 +47,8 @@ def test_heads_of_other_labels_are_new(trained: TrainResult, tmp_path: Path) -> 
         '[tasks.category]\nkind = "single"\nlabels = ["parcel", "money"]\n',
         encoding="utf-8",
     )
-    classifier, _ = continue_from(str(trained.bundle.path), load_schema(file), max_tokens=32, dropout=0.1)
+    on = continue_from(str(trained.bundle.path), load_schema(file), max_tokens=32, dropout=0.1)
+    classifier = on.classifier
     stored = load(trained.bundle.read("model.safetensors"))
     same = {name for name in classifier.state_dict() if name in stored} - set(changed(classifier, stored))
     assert {name for name in same if name.startswith("encoder.")} == {n for n in stored if n.startswith("encoder.")}
@@ -66,6 +69,16 @@ def test_a_training_starts_from_it(trained: TrainResult, run_training: RunTraini
     )
     first, second = (load(one.bundle.read("model.safetensors")) for one in (trained, further))
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
+    parent, card = trained.bundle, further.bundle.read("card.md").decode()
+    assert f"- goes on from: {parent.version} (digest {parent.digest}), and knows what that model has learnt" in card
+    assert f"- of the train rows: 4 = 4 trained on, after what {parent.version} was trained on + " in card
+    assert further.bundle.json("config.json")["training"]["network"]["start"] == parent.version
+    assert str(parent.path) not in (further.folder / "run.json").read_text(encoding="utf-8")
+
+
+def test_a_model_that_is_nowhere_is_told_before_the_rows_are_read(run_training: RunTraining, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"^no model folder at nowhere/model;"):
+        run_training("network", "network.start=nowhere/model", train=(tmp_path / "absent.jsonl",))
 
 
 def test_a_linear_model_gives_nothing_to_start_from(

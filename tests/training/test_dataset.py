@@ -5,7 +5,7 @@ import numpy as np
 from models.tokenization import build_tokenizer
 from pipeline.feedback import Example
 from pipeline.schema import LabelSchema
-from training.dataset import collate, epoch_batches, tokenize_rows
+from training.dataset import collate, epoch_batches, part_of, tokenize_rows
 
 LENGTHS = np.array([(13 * i) % 40 + 3 for i in range(300)])
 
@@ -29,12 +29,16 @@ def test_the_same_seed_and_epoch_give_the_same_batches() -> None:
     assert first != epoch_batches(LENGTHS, batch_size=16, seed=2, epoch=3)
 
 
-def test_processes_share_the_batches_and_get_equally_many() -> None:
-    whole = epoch_batches(LENGTHS, batch_size=16, seed=1, epoch=0)
-    shares = [epoch_batches(LENGTHS, batch_size=16, seed=1, epoch=0, rank=rank, world=4) for rank in range(4)]
-    assert {len(share) for share in shares} == {5}  # 19 batches: one is given out twice
-    rows = {i for share in shares for batch in share for i in batch}
-    assert rows == {i for batch in whole for i in batch}
+def test_processes_share_every_batch(schema: LabelSchema, make_example: Callable[..., Example]) -> None:
+    texts = ["慢", "快递慢", "好", "很好"]
+    examples = [make_example(text, sentiment="positive") for text in texts]
+    tokenizer = build_tokenizer(texts * 2, max_tokens=16)
+    rows = tokenize_rows(texts, examples, schema=schema, tokenizer=tokenizer)
+    parts = [part_of(rows, [3, 0, 1], rank=rank, world=2, pad_id=tokenizer.pad_id) for rank in range(2)]
+    assert [count for _, count in parts] == [2, 1]
+    assert [tuple(part.ids.shape) for part, _ in parts] == [(2, 5), (1, 3)]
+    spare, count = part_of(rows, [3], rank=1, world=2, pad_id=tokenizer.pad_id)
+    assert (count, spare.targets["sentiment"].tolist()) == (0, [-1])
 
 
 def test_rows_are_tokenized_once_and_served_with_their_gold(

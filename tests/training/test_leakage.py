@@ -2,17 +2,26 @@
 
 from collections import Counter
 from itertools import product
+from pathlib import Path
 
 import pytest
 
+from pipeline.annotations import annotation_key, read_annotations
 from pipeline.duplicates import jaccard, text_key
-from training.leakage import LeakGuard
+from pipeline.resources import shipped
+from training.leakage import LeakGuard, guard_of
 
 LONG = (
     "上周三在你们店里订了一台滚筒洗衣机，约好周五送货，结果等到周日也没人来，打电话过去说师傅生病了，"
     "让我再等两天，可是家里堆了一大盆衣服，孩子明天还要穿校服上学，请尽快给个准信"
 )
 GUARDED = ["门锁装好第二天就打不开了", LONG, "发货快", "   "]
+
+
+def key_of(text: str) -> str:
+    key = annotation_key(text)
+    assert key
+    return key
 
 
 @pytest.fixture
@@ -52,6 +61,26 @@ def test_screen_counts_by_match(guard: LeakGuard) -> None:
     found = guard.screen(["发货快", "窗帘颜色很正", LONG + "谢谢", "在吗" + LONG])
     assert found.kept == (1,)
     assert found.held == Counter({"same": 2, "contained": 1})
+
+
+def test_a_key_guards_its_text_as_it_stands_and_prepared() -> None:
+    guard = LeakGuard([], labeled={key_of("水壶底座松了，一碰就断电")})
+    assert guard.match("水壶底座松了,一碰就断电!") == "same"
+    assert guard.match("水壶底座松了", ["水壶底座松了，一碰就断电", "别的"]) == "same"
+    assert guard.match("水壶底座松了") is None
+    assert guard.screen(["甲", "乙"], ["水壶底座松了，一碰就断电！", "乙"]).kept == (1,)
+    assert len(guard) == 0
+    assert str(guard) == (
+        "0 texts of dev and the evaluation splits are guarded, and 1 labelled dev texts by their keys"
+    )
+
+
+def test_the_shipped_keys_guard_where_there_is_nothing_else(tmp_path: Path) -> None:
+    """Who has the public sets alone has no triage/dev.jsonl."""
+    (tmp_path / "datasets").mkdir()
+    guard = guard_of(tmp_path)
+    assert guard.labeled == {one.key for one in read_annotations(shipped("data", "annotations", "dev.jsonl"))}
+    assert len(guard.labeled) > 700
 
 
 def test_search_finds_every_pair_at_the_threshold() -> None:

@@ -127,8 +127,8 @@ def test_another_training_is_not_gone_on_with(make_trainer: MakeTrainer, tmp_pat
     with pytest.raises(ConfigError) as caught:
         make_trainer(key="other").fit(resume=True)
     assert caught.value.message == (
-        f"{tmp_path / 'run'} is of a training with other rows or settings; give the same ones, or start afresh without "
-        "--resume"
+        f"{tmp_path / 'run'} is of a training with other rows or settings; give the same ones, or name another "
+        "--output without --resume"
     )
 
 

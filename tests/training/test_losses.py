@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from pipeline.schema import LabelSchema, schema_from_dict
-from training.losses import class_weights, corn_loss, task_loss, total_loss
+from training.losses import class_weights, corn_loss, task_loss, total_loss, whole_batch
 
 SCHEMA = schema_from_dict(
     {
@@ -87,6 +87,30 @@ def test_a_task_without_labels_still_has_a_gradient_of_zero() -> None:
 
 def test_a_batch_without_any_label_gives_zero() -> None:
     assert total_loss(SCHEMA, logits(2), {"mood": torch.tensor([-1, -1])}, ONES).item() == 0.0
+
+
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_parts_of_a_batch_add_up_to_its_loss(cut: int) -> None:
+    outputs = logits(5)
+    targets = {
+        "mood": torch.tensor([0, -1, 2, -1, 1]),
+        "level": torch.tensor([-1, -1, 1, 2, 0]),
+        "tags": torch.tensor([[1, 0], [-1, -1], [0, 0], [-1, -1], [1, 1]]),
+        "parts": torch.tensor([[0, 1], [-1, -1], [-1, -1], [3, 2], [-1, -1]]),
+    }
+    weights = {name: 0.5 + torch.arange(len(values)) for name, values in ONES.items()}
+    whole = whole_batch(SCHEMA, targets, weights)
+    sums = [
+        total_loss(
+            SCHEMA,
+            {name: values[rows] for name, values in outputs.items()},
+            {name: values[rows] for name, values in targets.items()},
+            weights,
+            whole,
+        )
+        for rows in (slice(None, cut), slice(cut, None))
+    ]
+    torch.testing.assert_close(sum(sums), total_loss(SCHEMA, outputs, targets, weights))
 
 
 def test_balanced_weights_have_mean_one_over_the_rows() -> None:

@@ -37,11 +37,12 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start(small_corpus: Path, tmp_path: Path) -> Path:
+def start(small_corpus: Path, public_data: Path, tmp_path: Path) -> Path:
     """An encoder out of two steps of masked words."""
     settings = PretrainSettings(
         output=tmp_path / "leg",
         corpus=small_corpus,
+        data=public_data,
         shape=Shape(layers=1, hidden=64, positions=64),
         leg=LegSettings(steps=2),
         rows=2,
@@ -85,6 +86,12 @@ def test_the_encoder_learns_and_keeps_the_heads_of_its_pre_training(settings: Pr
 def test_a_finished_round_is_not_overwritten(settings: PrefinetuneSettings) -> None:
     (settings.output / "encoder").mkdir(parents=True)
     with pytest.raises(UsageError, match="holds a finished round; name another --output"):
+        prefinetune(settings, progress=Silent())
+
+
+def test_an_unfinished_round_is_not_overwritten(settings: PrefinetuneSettings) -> None:
+    (settings.output / "checkpoints" / "step-00000200").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"holds an unfinished round \(step 200\); go on with --resume"):
         prefinetune(settings, progress=Silent())
 
 

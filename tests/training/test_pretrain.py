@@ -2,27 +2,43 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
 import fankui
+import training.leg
 from models.network import load_encoder
 from models.tokenization import load_tokenizer
-from pipeline.errors import ConfigError, UsageError
+from pipeline.errors import ConfigError, DataError, UsageError
+from training import checkpoint
+from training.checkpoint import Standing
+from training.corpus import read_manifest
+from training.corpus_source import file_digest
 from training.leg import LegSettings
 from training.objectives import Shape
 from training.pretrain import PretrainResult, PretrainSettings, pretrain
 from training.progress import Advance, Silent
 
 LEG = LegSettings(steps=24, learning_rate=3e-3, checkpoint_steps=5)
+
+
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.messages.append(message)
 
 
 class InterruptAt(Silent):
@@ -41,10 +57,11 @@ class InterruptAt(Silent):
 
 
 @pytest.fixture
-def settings(small_corpus: Path, tmp_path: Path) -> PretrainSettings:
+def settings(small_corpus: Path, public_data: Path, tmp_path: Path) -> PretrainSettings:
     return PretrainSettings(
         output=tmp_path / "leg",
         corpus=small_corpus,
+        data=public_data,
         objective="rtd",
         shape=Shape(layers=1, hidden=64, positions=64),
         leg=LEG,
@@ -141,6 +158,79 @@ def test_changed_settings_are_not_gone_on_with(settings: PretrainSettings) -> No
     with pytest.raises(ConfigError) as caught:
         finished(replace(settings, resume=True, mask=0.3))
     assert caught.value.code == "resume_mismatch"
+
+
+def test_an_unfinished_leg_is_not_overwritten(settings: PretrainSettings) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(settings, progress=InterruptAt(500))
+    with pytest.raises(UsageError) as caught:
+        finished(settings)
+    assert caught.value.code == "leg_unfinished"
+    assert "holds an unfinished leg (step 13); go on with --resume, or name another --output" in caught.value.message
+    assert [path.name for path in (settings.output / "checkpoints").iterdir()] == ["step-00000013"]
+
+
+def test_a_resumption_of_nothing_and_a_corpus_used_again_are_told(
+    settings: PretrainSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FANKUI_DATA", raising=False)
+    heard = Heard()
+    alone = replace(settings, data=None, resume=True, leg=replace(LEG, steps=1))  # a machine without the data
+    assert pretrain(alone, progress=heard) is not None
+    assert f"no checkpoint in {settings.output / 'checkpoints'}: it begins anew" in heard.messages
+    tokens = read_manifest(settings.corpus)["tokens"]
+    assert heard.messages[0] == (
+        f"uses the corpus {settings.corpus} again: {tokens:,} tokens of 4 sets "
+        "(chnsenticorp, waimai_10k, atec_pairs, …)"
+    )
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_corpus_of_other_data_is_not_used(
+    named: bool, settings: PretrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(settings.data or "", other)
+    shutil.rmtree(other / "datasets" / "waimai_10k")
+    monkeypatch.setenv("FANKUI_DATA", str(other))
+    with pytest.raises(DataError) as caught:
+        finished(replace(settings, data=other if named else None))
+    assert caught.value.code == "corpus_differs"
+
+
+def test_slow_steps_are_saved_by_the_clock(settings: PretrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+
+    def save(folder: Path, standing: Standing, **_: object) -> Path:
+        saved.append(standing.step)
+        return folder
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    seldom = replace(settings, leg=replace(LEG, steps=3, checkpoint_steps=1000))
+    finished(seldom)
+    assert saved == []
+    monkeypatch.setattr(training.leg, "_CHECKPOINT_SECONDS", 0.0)
+    finished(replace(seldom, output=settings.output.with_name("slow")))
+    assert saved == [1, 2, 3]
+
+
+def test_the_card_of_ones_own_texts_and_encoder(settings: PretrainSettings, tmp_path: Path) -> None:
+    path = tmp_path / "own" / "datasets" / "tea" / "train.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"text": [f"第{i}杯茶凉了，杯子也没洗" for i in range(40)]}), path)
+    table = tmp_path / "sets.toml"
+    table.write_text('[tea]\nkind = "feedback"\ntext = ["train"]\nabout = "orders of 2025"\n', encoding="utf-8")
+    short = replace(LEG, steps=2)
+    own = replace(settings, data=tmp_path / "own", corpus=tmp_path / "tea", sets=table, leg=short)
+    first = finished(own).encoder
+    card = (first / "README.md").read_text(encoding="utf-8")
+    assert "Pre-trained from nothing on customer feedback in Chinese (`tea`)" in card
+    assert "- `tea`: orders of 2025.\n" in card
+    (first / "heads.safetensors").unlink()  # now it looks like one from elsewhere
+    further = finished(replace(own, output=tmp_path / "further", init=first)).encoder
+    digest = file_digest(first / "model.safetensors")[:12]
+    told = (further / "README.md").read_text(encoding="utf-8")
+    assert f"Pre-trained further, from the encoder encoder (sha256 {digest}), on customer feedback" in told
 
 
 def test_refusals(leg: PretrainResult, settings: PretrainSettings, tmp_path: Path) -> None:

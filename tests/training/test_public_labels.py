@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.annotations import annotation_key
 from pipeline.errors import ConfigError, DataError, SchemaError
 from pipeline.schema import LabelSchema
 from training.leakage import LeakGuard
@@ -44,6 +45,18 @@ def test_labels_of_one_text_are_joined_and_guarded_ones_held_back(data: Path) ->
     }
     assert found.counts["online_shopping_10_cats"] == {"rows": 5, "held_back": 1}
     assert found.counts["waimai_10k"] == {"rows": 1}
+
+
+def test_a_key_holds_back_a_text_and_either_of_a_pair(data: Path) -> None:
+    keys = [annotation_key(text) for text in ("苹果很脆很甜！", "能不能早点还清")]
+    guard = LeakGuard([], labeled=[key for key in keys if key])
+    found = labeled_rows(data, public_labels(), guard=guard, progress=Silent())
+    assert {example.text for example in found.rows.examples} == {
+        "平板两天就黑屏了",
+        "汤洒了一袋子",
+        "油耗高,内饰塑料感重",
+    }
+    assert found.counts["atec_pairs"] == {"rows": 1, "held_back": 1}
 
 
 def test_a_label_that_the_file_does_not_name_is_told(data: Path) -> None:

@@ -1,14 +1,16 @@
 """What the terminal shows."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
+from models.calibration import Calibration, TaskCalibration
 from training.compare import compare
 from training.evaluate import report_on
 from training.gate import Gate, Rule, check_gate
-from training.report_tables import print_comparison, print_report, print_verdict
+from training.report_tables import print_calibrations, print_comparison, print_report, print_verdict
 
 
 def shown(show: Any, *args: Any, **options: Any) -> str:
@@ -34,6 +36,17 @@ def test_a_comparison_shows_headlines_or_everything(make_scored: Any) -> None:
     assert "better" in short
     assert "urgency/f1.critical" not in short
     assert "urgency/f1.critical" in long
+
+
+def test_a_calibration_shows_what_it_changed(make_scored: Any) -> None:
+    before = make_scored()
+    fitted = Calibration({"urgency": TaskCalibration(temperature=3.0, auto=0.4)})
+    reports = [report_on(one, draws=2) for one in (before, replace(before, calibration=fitted))]
+    (line,) = (line for line in shown(print_calibrations, *reports).splitlines() if line.startswith("urgency"))
+    errors = [f"{report.figure('urgency', 'ece'):.3f}" for report in reports]
+    share = reports[1].figure("urgency", "auto_coverage")
+    assert share
+    assert line.split() == ["urgency", *errors, "0", "%", f"{100 * share:.0f}", "%"]
 
 
 def test_a_verdict_shows_every_check(make_scored: Any) -> None:

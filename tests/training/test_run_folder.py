@@ -30,6 +30,17 @@ def test_a_finished_training_is_not_written_over(tmp_path: Path) -> None:
     assert caught.value.message == "out holds a finished training; name another --output"
 
 
+def test_an_unfinished_training_is_not_written_over() -> None:
+    (Path("out") / "checkpoints" / "step-00000200").mkdir(parents=True)
+    with pytest.raises(UsageError) as caught:
+        run_folder(TrainConfig(output=Path("out")))
+    assert caught.value.code == "training_unfinished"
+    assert caught.value.message == (
+        "out holds an unfinished training (step 200); go on with --resume, or name another --output"
+    )
+    assert run_folder(TrainConfig(output=Path("out"), resume=True)) == Path("out")
+
+
 def test_resume_finds_the_newest_unfinished_one() -> None:
     for name in ("shop-20260101-000000", "shop-20260102-000000", "shop-20260103-000000", "other-20260104-000000"):
         (Path("runs") / name / "checkpoints").mkdir(parents=True)

@@ -1,0 +1,175 @@
+"""Answers as fixed-width records: one numpy row a text, which is what the cache, the workers and the journal hold.
+
+A record of the shipped schema has 68 bytes; the Prediction and the row of cells that it stands for have thousands.
+What depends on the row and not on its text alone (the moment from which the due time runs) is kept beside it
+(models/batch_segment.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.answer import DIGITS, column_kinds
+from models.calibration import Calibration
+from models.decide import (
+    alert_score,
+    chosen_labels,
+    chosen_polarities,
+    confidence,
+    has_alerts,
+    satisfaction,
+    task_prediction,
+)
+from models.heads import Array
+from models.predictor import OUT_OF_SCOPE, Columns
+from pipeline.feedback import Prediction, TaskPrediction
+from pipeline.routing import ZONES, RoutingPolicy
+from pipeline.schema import Kind, LabelSchema, Task
+
+Records = npt.NDArray[Any]  # structured
+
+UNREADABLE_TIME = "created_at_unreadable"
+"""Flag of a row whose created_at is no time; its due time then runs from the time of scoring."""
+
+FLAGS = (OUT_OF_SCOPE, UNREADABLE_TIME)
+
+EMBEDDING = "embedding"
+ANSWERED = -1
+"""In the field `error`: there is none. Any other value is the place of its message in a list beside the records."""
+
+NEVER_DUE = np.iinfo(np.int64).min
+MICROSECOND = timedelta(microseconds=1)
+_SCALE = 10**DIGITS
+
+
+class RecordLayout:
+    """The fields of a record: named like the output's columns, for any schema.
+
+    | kind of column | field                                                              |
+    |----------------|--------------------------------------------------------------------|
+    | text           | position in `words[name]`                                          |
+    | number         | millionths, so that no digit is lost: answers are told to six places |
+    | labels         | one byte a label; of `flags` one bit a flag                        |
+    | aspects        | 1 + 3 * category + polarity + 1, most certain first, then zeros    |
+    | due_at         | microseconds from the comment's time, or NEVER_DUE                 |
+    """
+
+    def __init__(
+        self,
+        schema: LabelSchema,
+        policy: RoutingPolicy,
+        *,
+        calibration: Calibration,
+        all_probabilities: bool = False,
+        embedding_width: int = 0,
+    ) -> None:
+        self.schema = schema
+        self.all_probabilities = all_probabilities
+        self.kinds = column_kinds(schema, routed=True, all_probabilities=all_probabilities)
+        self.words: dict[str, tuple[str, ...]] = {task.name: task.keys for task in schema.tasks}
+        self.words["queue"] = tuple(dict.fromkeys((*policy.queues.values(), policy.default_queue)))
+        self.words["zone"] = ZONES
+        self._policy = policy
+        self._calibration = calibration
+        self._thresholds = calibration.thresholds()
+        self._routed = {policy.queue_task, policy.due_task, *policy.thresholds}  # tasks that the policy asks for
+        fields = [self._field(name, kind) for name, kind in self.kinds if name not in ("model_version", "error")]
+        fields.append(("error", np.int32))
+        if embedding_width:
+            fields.append((EMBEDDING, np.float16, (embedding_width,)))
+        self.dtype = np.dtype(fields)
+
+    def blank(self, count: int) -> Records:
+        """Records of texts without an error, still to be filled."""
+        rows = np.zeros(count, dtype=self.dtype)
+        rows["error"] = ANSWERED
+        return rows
+
+    def records(self, columns: Columns, texts: Sequence[str]) -> Records:
+        """One record a text; `texts` as they were prepared."""
+        rows = self.blank(len(columns))
+        routed: dict[str, list[TaskPrediction]] = {}
+        for task in self.schema.tasks:
+            probs = columns.probabilities[task.name]
+            if task.kind is Kind.ASPECT:
+                self._fill_aspects(rows, task, probs)
+            else:
+                chosen = self._fill_labels(rows, task, probs)
+                if task.name in self._routed:
+                    answers = zip(probs, *chosen, strict=True)
+                    routed[task.name] = [task_prediction(task, row, labels, sure) for row, labels, sure in answers]
+            if has_alerts(task):
+                rows[f"{task.name}_score"] = millionths(alert_score(task, probs))
+        satisfied = satisfaction(self.schema, columns.probabilities)
+        if satisfied is not None:
+            rows["satisfaction"] = millionths(satisfied)
+        rows["truncated"] = columns.truncated
+        rows["flags"] = [sum(1 << FLAGS.index(flag) for flag in flags) for flags in columns.flags]
+        if EMBEDDING in (self.dtype.names or ()) and columns.embeddings is not None:
+            rows[EMBEDDING] = columns.embeddings
+        self._route(rows, routed, columns, texts)
+        return rows
+
+    def _field(self, name: str, kind: str) -> tuple[Any, ...]:
+        if kind == "text":
+            return (name, np.int16)
+        if kind == "number":
+            return (name, np.int32)
+        if kind == "aspects":
+            return (name, np.int16, (len(self.words[name]),))
+        if kind == "labels":
+            return (name, np.uint8) if name == "flags" else (name, np.bool_, (len(self.words[name]),))
+        return (name, np.int64 if kind == "time" else np.bool_)
+
+    def _fill_labels(self, rows: Records, task: Task, probs: Array) -> tuple[list[tuple[int, ...]], list[float]]:
+        chosen = chosen_labels(task, probs, self._calibration.task(task.name))
+        sure = confidence(task, probs, chosen)
+        if task.kind is Kind.MULTI:
+            for row, labels in zip(rows[task.name], chosen, strict=True):
+                row[list(labels)] = True
+        else:
+            rows[task.name] = [labels[0] for labels in chosen]
+        rows[f"{task.name}_probability"] = millionths(sure)
+        if self.all_probabilities:
+            for i, key in enumerate(task.keys):
+                rows[f"{task.name}_p_{key}"] = millionths(probs[:, i])
+        return chosen, sure.tolist()
+
+    def _fill_aspects(self, rows: Records, task: Task, probs: Array) -> None:
+        polarities = chosen_polarities(probs, self._calibration.task(task.name))
+        mentioned = 1.0 - probs[..., 0]
+        given = polarities > -2
+        # As `sorted` with a key: stable, so that equals stay in the order of the schema.
+        order = np.argsort(np.where(given, -mentioned, np.inf), axis=1, kind="stable")
+        codes = np.where(given, 1 + 3 * np.arange(probs.shape[1]) + polarities + 1, 0)
+        rows[task.name] = np.take_along_axis(codes, order, axis=1)
+        if self.all_probabilities:
+            for i, key in enumerate(task.keys):
+                rows[f"{task.name}_p_{key}"] = millionths(mentioned[:, i])
+
+    def _route(
+        self, rows: Records, routed: Mapping[str, list[TaskPrediction]], columns: Columns, texts: Sequence[str]
+    ) -> None:
+        queues = {name: i for i, name in enumerate(self.words["queue"])}
+        found = []
+        for i, text in enumerate(texts):
+            tasks = {name: answers[i] for name, answers in routed.items()}
+            prediction = Prediction(tasks=tasks, aspects={}, model_version="", flags=columns.flags[i])
+            verdict = self._policy.verdict(prediction, text, thresholds=self._thresholds)
+            within = NEVER_DUE if verdict.within is None else verdict.within // MICROSECOND
+            found.append((queues[verdict.queue], within, ZONES.index(verdict.zone)))
+        if found:
+            rows["queue"], rows["due_at"], rows["zone"] = zip(*found, strict=True)
+
+
+def millionths(values: Array) -> npt.NDArray[np.int32]:
+    """Whole millionths of `round(value, 6)`, value by value."""
+    scaled = values * _SCALE
+    found = np.rint(scaled)
+    # Where the sixth place hangs on bits that the product lost, Python's own rounding tells; one value in millions.
+    for i in np.flatnonzero(np.abs(np.abs(scaled - found) - 0.5) < 1e-6):
+        found[i] = round(round(float(values[i]), DIGITS) * _SCALE)
+    return np.asarray(found, dtype=np.int32)

@@ -1,0 +1,62 @@
+"""The figures of one server, and those of several workers added up."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from serving.batcher import Outcome
+from serving.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+SCORED = [Outcome({"decision": {"zone": "auto"}}), Outcome({"decision": {"zone": "review"}})]
+
+
+def value(page: bytes, name: str) -> float:
+    (line,) = [line for line in page.decode().splitlines() if line.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
+def test_a_pass_counts_its_comments_and_zones() -> None:
+    metrics = Metrics()
+    metrics.scored("m", SCORED, seconds=0.003)
+    metrics.refused("m", 2)
+    metrics.in_flight(3)
+    page = metrics.page()
+    assert value(page, 'fankui_comments_total{model_version="m",outcome="ok"}') == 2
+    assert value(page, 'fankui_comments_total{model_version="m",outcome="error"}') == 2
+    assert value(page, 'fankui_decisions_total{model_version="m",zone="review"}') == 1
+    assert value(page, 'fankui_score_comments_bucket{le="2.0",model_version="m"}') == 1
+    assert value(page, "fankui_comments_in_flight") == 3
+
+
+def test_only_the_model_that_answers_is_shown() -> None:
+    metrics = Metrics()
+    metrics.answering("old")
+    metrics.answering("new")
+    assert value(metrics.page(), 'fankui_model{model_version="new"}') == 1
+    assert b"old" not in metrics.page()
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from serving.metrics import Metrics
+metrics = Metrics(Path(sys.argv[1]))
+metrics.answering("old")
+metrics.answering("new")
+metrics.request(method="GET", path="/metrics", status=200, seconds=0.002)
+metrics.in_flight(4)
+sys.stdout.buffer.write(metrics.page())
+"""
+
+
+def test_workers_figures_are_added_up(tmp_path: Path) -> None:
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    command = [sys.executable, "-c", WORKER, str(tmp_path)]
+    first, second = (subprocess.check_output(command, env=environment) for _ in range(2))
+    requests = 'fankui_requests_total{method="GET",path="/metrics",status="200"}'
+    assert (value(first, requests), value(second, requests)) == (1, 2)
+    assert value(second, 'fankui_request_seconds_count{path="/metrics"}') == 2
+    assert value(second, "fankui_comments_in_flight") == 8
+    assert value(second, 'fankui_model{model_version="new"}') == 1
+    assert value(second, 'fankui_model{model_version="old"}') == 0
