@@ -24,7 +24,7 @@ def column_kinds(
 ) -> list[tuple[str, str]]:
     """Name and kind of every output column, in order; the kinds are those of pipeline/writers.py.
 
-    `routed` adds queue, due_at and zone; `all_probabilities` one column for every label.
+    `routed` adds queue, due_at, zone and reasons; `all_probabilities` one column for every label.
     """
     found: list[tuple[str, str]] = []
     for task in schema.tasks:
@@ -41,7 +41,7 @@ def column_kinds(
         found.append(("satisfaction", "number"))
     found += [("truncated", "flag"), ("flags", "labels")]
     if routed:
-        found += [("queue", "text"), ("due_at", "time"), ("zone", "text")]
+        found += [("queue", "text"), ("due_at", "time"), ("zone", "text"), ("reasons", "labels")]
     return [*found, ("error", "text"), ("model_version", "text")]
 
 
@@ -56,7 +56,8 @@ def columns(
 ) -> dict[str, Any]:
     """One output row by column name. Without a prediction every column is None but `error` and `model_version`.
 
-    An aspect column is {category: -1 | 0 | 1}, `flags` and the column of a multi task are lists, `due_at` a datetime.
+    An aspect column is {category: -1 | 0 | 1}; `flags`, `reasons` and the column of a multi task are lists, `due_at` is
+    a datetime.
     """
     kinds = column_kinds(schema, routed=decision is not None, all_probabilities=all_probabilities)
     row: dict[str, Any] = dict.fromkeys(name for name, _ in kinds)
@@ -68,7 +69,7 @@ def columns(
         row.update(_numbers(prediction, all_probabilities))
         row["model_version"] = prediction.model_version
     if decision is not None:
-        row.update(queue=decision.queue, due_at=decision.due_at, zone=decision.zone)
+        row.update(queue=decision.queue, due_at=decision.due_at, zone=decision.zone, reasons=list(decision.reasons))
     return row
 
 

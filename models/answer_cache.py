@@ -98,6 +98,10 @@ def raw_key(text: str) -> bytes:
 
 
 def prepared_key(prepared: Prepared) -> bytes:
-    """Key of a prepared text. One that was cut is another, even where the rest is the same: its answer says so."""
+    """Key of a prepared text. One that was cut is another, even where the rest is the same: its answer says so.
+
+    So is one with another tail, as far as it is known: a danger in it decides.
+    """
     cut = b"cut" if prepared.truncated else b""
-    return blake2b(prepared.text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES, person=cut).digest()
+    content = f"{prepared.text}\0{prepared.tail}" if prepared.tail else prepared.text
+    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES, person=cut).digest()

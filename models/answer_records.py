@@ -1,11 +1,12 @@
 """Answers as fixed-width records: one numpy row a text, which is what the cache, the workers and the journal hold.
 
-A record of the shipped schema has 68 bytes; the Prediction and the row of cells that it stands for have thousands.
+A record of the shipped schema has 74 bytes; the Prediction and the row of cells that it stands for have thousands.
 What depends on the row and not on its text alone (the moment from which the due time runs) is kept beside it
 (models/batch_segment.py).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,11 +23,12 @@ from models.decide import (
     has_alerts,
     satisfaction,
     task_prediction,
+    with_contradictions,
 )
 from models.heads import Array
 from models.predictor import OUT_OF_SCOPE, Columns
 from pipeline.feedback import Prediction, TaskPrediction
-from pipeline.routing import ZONES, RoutingPolicy
+from pipeline.routing import CONTRADICTION, ZONES, RoutingPolicy
 from pipeline.schema import Kind, LabelSchema, Task
 
 Records = npt.NDArray[Any]  # structured
@@ -34,7 +36,10 @@ Records = npt.NDArray[Any]  # structured
 UNREADABLE_TIME = "created_at_unreadable"
 """Flag of a row whose created_at is no time; its due time then runs from the time of scoring."""
 
-FLAGS = (OUT_OF_SCOPE, UNREADABLE_TIME)
+FLAGS = (OUT_OF_SCOPE, CONTRADICTION, UNREADABLE_TIME)
+
+PACKED = ("flags", "reasons")
+"""Columns of labels that are kept one bit a label."""
 
 EMBEDDING = "embedding"
 ANSWERED = -1
@@ -52,7 +57,7 @@ class RecordLayout:
     |----------------|--------------------------------------------------------------------|
     | text           | position in `words[name]`                                          |
     | number         | millionths, so that no digit is lost: answers are told to six places |
-    | labels         | one byte a label; of `flags` one bit a flag                        |
+    | labels         | one byte a label; of `flags` and `reasons` one bit (`labels` tells) |
     | aspects        | 1 + 3 * category + polarity + 1, most certain first, then zeros    |
     | due_at         | microseconds from the comment's time, or NEVER_DUE                 |
     """
@@ -72,6 +77,8 @@ class RecordLayout:
         self.words: dict[str, tuple[str, ...]] = {task.name: task.keys for task in schema.tasks}
         self.words["queue"] = tuple(dict.fromkeys((*policy.queues.values(), policy.default_queue)))
         self.words["zone"] = ZONES
+        self.words["flags"] = FLAGS
+        self.words["reasons"] = policy.reason_codes()
         self._policy = policy
         self._calibration = calibration
         self._thresholds = calibration.thresholds()
@@ -89,29 +96,47 @@ class RecordLayout:
         return rows
 
     def records(self, columns: Columns, texts: Sequence[str]) -> Records:
-        """One record a text; `texts` as they were prepared."""
+        """One record a text; `texts` as they were prepared, whole."""
         rows = self.blank(len(columns))
         routed: dict[str, list[TaskPrediction]] = {}
+        labels: dict[str, list[tuple[int, ...]]] = {}
+        polarities: dict[str, npt.NDArray[np.int8]] = {}
         for task in self.schema.tasks:
             probs = columns.probabilities[task.name]
             if task.kind is Kind.ASPECT:
-                self._fill_aspects(rows, task, probs)
+                polarities[task.name] = self._fill_aspects(rows, task, probs)
             else:
-                chosen = self._fill_labels(rows, task, probs)
+                labels[task.name], certainty = self._fill_labels(rows, task, probs)
                 if task.name in self._routed:
-                    answers = zip(probs, *chosen, strict=True)
-                    routed[task.name] = [task_prediction(task, row, labels, sure) for row, labels, sure in answers]
+                    answers = zip(probs, labels[task.name], certainty, strict=True)
+                    routed[task.name] = [task_prediction(task, row, given, sure) for row, given, sure in answers]
             if has_alerts(task):
                 rows[f"{task.name}_score"] = millionths(alert_score(task, probs))
         satisfied = satisfaction(self.schema, columns.probabilities)
         if satisfied is not None:
             rows["satisfaction"] = millionths(satisfied)
         rows["truncated"] = columns.truncated
-        rows["flags"] = [sum(1 << FLAGS.index(flag) for flag in flags) for flags in columns.flags]
+        flags = with_contradictions(self.schema, columns.flags, labels=labels, polarities=polarities)
+        rows["flags"] = self._packed("flags", flags)
         if EMBEDDING in (self.dtype.names or ()) and columns.embeddings is not None:
             rows[EMBEDDING] = columns.embeddings
+        columns = replace(columns, flags=tuple(flags))
         self._route(rows, routed, columns, texts)
         return rows
+
+    def labels(self, name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Of every one of `words[name]` whether it is given. `values`: n records' field of kind labels -> (n, words)"""
+        if name not in PACKED:
+            return values
+        return np.unpackbits(values, axis=1, count=len(self.words[name]), bitorder="little").astype(np.bool_)
+
+    def _packed(self, name: str, given: Sequence[Sequence[str]]) -> npt.NDArray[np.uint8]:
+        """The inverse of `labels`."""
+        places = {word: i for i, word in enumerate(self.words[name])}
+        bits = np.zeros((len(given), len(places)), dtype=np.bool_)
+        rows = [row for row, words in enumerate(given) for _ in words]
+        bits[rows, [places[word] for words in given for word in words]] = True
+        return np.packbits(bits, axis=1, bitorder="little")
 
     def _field(self, name: str, kind: str) -> tuple[Any, ...]:
         if kind == "text":
@@ -121,7 +146,8 @@ class RecordLayout:
         if kind == "aspects":
             return (name, np.int16, (len(self.words[name]),))
         if kind == "labels":
-            return (name, np.uint8) if name == "flags" else (name, np.bool_, (len(self.words[name]),))
+            count = len(self.words[name])
+            return (name, np.uint8, (-(-count // 8),)) if name in PACKED else (name, np.bool_, (count,))
         return (name, np.int64 if kind == "time" else np.bool_)
 
     def _fill_labels(self, rows: Records, task: Task, probs: Array) -> tuple[list[tuple[int, ...]], list[float]]:
@@ -138,7 +164,7 @@ class RecordLayout:
                 rows[f"{task.name}_p_{key}"] = millionths(probs[:, i])
         return chosen, sure.tolist()
 
-    def _fill_aspects(self, rows: Records, task: Task, probs: Array) -> None:
+    def _fill_aspects(self, rows: Records, task: Task, probs: Array) -> npt.NDArray[np.int8]:
         polarities = chosen_polarities(probs, self._calibration.task(task.name))
         mentioned = 1.0 - probs[..., 0]
         given = polarities > -2
@@ -149,19 +175,28 @@ class RecordLayout:
         if self.all_probabilities:
             for i, key in enumerate(task.keys):
                 rows[f"{task.name}_p_{key}"] = millionths(mentioned[:, i])
+        return polarities
 
     def _route(
         self, rows: Records, routed: Mapping[str, list[TaskPrediction]], columns: Columns, texts: Sequence[str]
     ) -> None:
         queues = {name: i for i, name in enumerate(self.words["queue"])}
-        found = []
+        found, reasons = [], []
         for i, text in enumerate(texts):
             tasks = {name: answers[i] for name, answers in routed.items()}
-            prediction = Prediction(tasks=tasks, aspects={}, model_version="", flags=columns.flags[i])
+            prediction = Prediction(
+                tasks=tasks,
+                aspects={},
+                model_version="",
+                truncated=bool(columns.truncated[i]),
+                flags=columns.flags[i],
+            )
             verdict = self._policy.verdict(prediction, text, thresholds=self._thresholds)
             within = NEVER_DUE if verdict.within is None else verdict.within // MICROSECOND
             found.append((queues[verdict.queue], within, ZONES.index(verdict.zone)))
+            reasons.append(verdict.reasons)
         if found:
+            rows["reasons"] = self._packed("reasons", reasons)
             rows["queue"], rows["due_at"], rows["zone"] = zip(*found, strict=True)
 
 

@@ -19,7 +19,7 @@ from models.batch_scoring import Item, Scored
 from models.batch_segment import Segment
 from models.batch_workers import Pool
 from pipeline.errors import FeedbackError, TextError
-from pipeline.prepare import Prepared, prepare
+from pipeline.prepare import Prepared, prepare_whole
 
 MOST_OPEN = 64
 """Segments under way at once; 0.5 MB each with the shipped schema."""
@@ -121,7 +121,7 @@ class Flow:
                 fresh[key] = row
         rows, keys = list(fresh.values()), []
         for key, row in fresh.items():
-            keys.append(prepared_key(prepare(texts[row])))
+            keys.append(prepared_key(prepare_whole(texts[row])))
             self._cache.remember(key, keys[-1])
         self._cache.keep(keys, segment.as_answered(rows))
 
@@ -152,7 +152,7 @@ class Flow:
                 asked.append((part, row))
                 part.missing += 1
             elif not self._answered_meanwhile(part, row, key, cache):
-                self._waiting[key] = self._ask(part, row, Item(prepared.get(row) or prepare(texts[row])), key)
+                self._waiting[key] = self._ask(part, row, Item(prepared.get(row) or prepare_whole(texts[row])), key)
 
     def _answered_meanwhile(self, part: _Part, row: int, key: bytes, cache: AnswerCache) -> bool:
         """Asking for other rows may have had to wait for a job that held this text."""
@@ -224,8 +224,8 @@ class Flow:
 def _prepared(part: _Part, row: int, text: str) -> Prepared | None:
     """As a model sees it, without the way back to the raw text; None where it cannot be read."""
     try:
-        found = prepare(text)
+        found = prepare_whole(text)
     except TextError as error:
         part.fail(row, error_text(error))
         return None
-    return Prepared(found.text, found.truncated, (), ())
+    return Prepared(found.text, found.truncated, (), (), found.tail)

@@ -1,6 +1,6 @@
 """The end of a scoring run: the source once more, with its answers beside it, into the target."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from models.answer_records import PACKED
 from models.batch_columns import OutputColumns
 from models.batch_journal import Journal
 from models.batch_segment import EVIDENCE, Segment, SegmentCells, changed
-from pipeline.cells import flat
+from pipeline.cells import flat, flat_notes
 from pipeline.readers import RowFile, file_format
 from pipeline.routing import ZONES
 from pipeline.writers import open_writer
@@ -75,18 +76,18 @@ def _rows(journal: Journal, joined: Joined, cells: SegmentCells, *, prefix: str,
     """Output cells row by row, under their names in the output."""
     for segment in _counted(journal, joined):
         columns = cells.columns(segment)
-        if kind != "jsonl" and segment.evidence is not None:
-            columns[EVIDENCE] = list(segment.evidence)
+        if kind != "jsonl" and segment.explained is not None:
+            columns[EVIDENCE] = list((segment.evidence_json if kind == "parquet" else segment.evidence) or ())
         if kind == "csv":
-            columns = {name: _flat(column) for name, column in columns.items()}
+            columns = {name: _flat(column, flat_notes if name in PACKED else flat) for name, column in columns.items()}
         names = [prefix + name for name in columns]
         for row in zip(*columns.values(), strict=True):
             yield dict(zip(names, row, strict=True))
 
 
-def _flat(column: list[Any]) -> list[Any]:
+def _flat(column: list[Any], form: Callable[[Any], Any]) -> list[Any]:
     """Cells as csv has them. Those of a segment are few objects that stand in many rows: each is looked at once."""
     if not column or isinstance(column[0], str | float):
         return column
-    known = {id(cell): flat(cell) for cell in column}
+    known = {id(cell): form(cell) for cell in column}
     return [known[id(cell)] for cell in column]

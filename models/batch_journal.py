@@ -16,14 +16,15 @@ from pipeline.errors import DataError
 _JOB = "job.json"
 _DONE = "done.json"
 _SUFFIX = ".answers"
-_FORMAT = 2  # 1 had lines of JSON
+_FORMAT = 3  # 1 had lines of JSON, 2 no reasons
 
 
 @dataclass(frozen=True)
 class Journal:
     """A hidden folder beside the target: job.json (what is scored, with what, since when) and a file a segment.
 
-    A segment's file is named by its first row, and never holds a comment.
+    A segment's file is named by its first row. It never holds a comment, but with `explain` the words that its evidence
+    names.
     """
 
     folder: Path

@@ -2,20 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from models.answer import error_text
-from models.answer_records import EMBEDDING, RecordLayout, Records
+from models.answer_records import EMBEDDING, PACKED, RecordLayout, Records
 from models.batch_rows import RowReader
 from models.batch_segment import EVIDENCE, Segment, SegmentCells
 from models.bundle import ModelBundle
-from models.evidence import explain
+from models.evidence import explain, told
 from models.predictor import BundlePredictor
 from pipeline.columns import ColumnMap
 from pipeline.errors import FeedbackError, UsageError
-from pipeline.prepare import Prepared, prepare
+from pipeline.prepare import Prepared, prepare_whole
 from pipeline.routing import RoutingPolicy
 from pipeline.rows import Row
 from pipeline.writers import Column
@@ -47,7 +47,7 @@ class Scored:
 
     answers: Records  # (n,)
     errors: Mapping[int, str]  # by position, of items at which the model failed
-    evidence: Sequence[str | None] | None = None  # (n,) JSON
+    evidence: Sequence[str | None] | None = None  # (n,) JSON of `models.evidence.told`
 
 
 class Scorer:
@@ -69,7 +69,7 @@ class Scorer:
         """Answers to all items, in order; the model's failure at one is that one's error."""
         columns, failed = self.predictor.columns_each([item.prepared for item in items])
         good = [i for i in range(len(items)) if i not in failed]
-        found = self.layout.records(columns, [items[i].prepared.text for i in good])
+        found = self.layout.records(columns, [items[i].prepared.whole for i in good])
         answers = found if not failed else self.layout.blank(len(items))
         if failed:
             answers[good] = found
@@ -83,7 +83,8 @@ class Scorer:
     def _evidence(self, item: Item, failed: bool) -> str | None:
         if failed or item.raw is None:
             return None
-        return json.dumps([asdict(one) for one in explain(self.predictor, item.raw)], ensure_ascii=False)
+        found = told(self.predictor.schema, explain(self.predictor, item.raw))
+        return json.dumps(found, ensure_ascii=False)
 
 
 class RowScorer:
@@ -105,7 +106,7 @@ class RowScorer:
             try:
                 if isinstance(text, FeedbackError):
                     raise text
-                items.append(Item(prepare(text), text if evidence is not None else None))
+                items.append(Item(prepare_whole(text), text if evidence is not None else None))
                 places.append(i)
             except FeedbackError as error:
                 answers["error"][i] = len(errors)
@@ -138,7 +139,7 @@ def output_columns(predictor: BundlePredictor | ModelBundle, options: ScoreOptio
         kinds.append((EVIDENCE, "any" if nested else "text"))
     if options.embeddings:
         kinds.append((EMBEDDING, "embedding"))
-    return [Column(name, kind) for name, kind in kinds]
+    return [Column(name, "notes" if name in PACKED else kind) for name, kind in kinds]
 
 
 def _embedding_width(predictor: BundlePredictor) -> int:

@@ -2,11 +2,11 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ from models.answer_records import (
 )
 from pipeline.errors import DataError
 
+Form = TypeVar("Form")
+
 EVIDENCE = "evidence"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNREADABLE_BIT = 1 << FLAGS.index(UNREADABLE_TIME)
@@ -36,7 +38,26 @@ class Segment:
     answers: Records  # (n,)
     started: npt.NDArray[np.int64]  # (n,) microseconds since 1970 from which the due time runs
     errors: Sequence[str]  # what the records' field `error` points into
-    evidence: Sequence[str | None] | None  # (n,) JSON, where it was asked for
+    explained: Sequence[str | None] | None  # (n,) JSON of `models.evidence.told`, where it was asked for
+
+    @property
+    def evidence(self) -> Sequence[str | None] | None:
+        """(n,) as people read it in a spreadsheet."""
+        return self._explained(lambda one: str(one["shown"]))
+
+    @property
+    def evidence_json(self) -> Sequence[str | None] | None:
+        """(n,) the objects, as text."""
+        return self._explained(lambda one: json.dumps(one["items"], ensure_ascii=False))
+
+    def evidence_items(self) -> list[list[dict[str, Any]] | None] | None:
+        """(n,) the objects."""
+        return self._explained(lambda one: list(one["items"]))
+
+    def _explained(self, form: Callable[[dict[str, Any]], Form]) -> list[Form | None] | None:
+        if self.explained is None:
+            return None
+        return [None if one is None else form(json.loads(one)) for one in self.explained]
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -57,7 +78,7 @@ class Segment:
 
     def to_bytes(self) -> bytes:
         """As arrays that numpy reads without pickle."""
-        told = json.dumps({"errors": list(self.errors), "evidence": self.evidence}).encode()
+        told = json.dumps({"errors": list(self.errors), "explained": self.explained}).encode()
         file = io.BytesIO()
         np.savez(file, answers=self.answers, started=self.started, told=np.frombuffer(told, dtype=np.uint8))
         return file.getvalue()
@@ -67,7 +88,7 @@ class Segment:
         """The inverse of `to_bytes`."""
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             told = json.loads(arrays["told"].tobytes())
-            return cls(arrays["answers"], arrays["started"], told["errors"], told["evidence"])
+            return cls(arrays["answers"], arrays["started"], told["errors"], told["explained"])
 
 
 def microseconds(time: datetime) -> int:
@@ -104,8 +125,8 @@ class SegmentCells:
             if name not in ("error", "model_version"):
                 for i in failed:
                     found[name][i] = None
-        if segment.evidence is not None:
-            found[EVIDENCE] = [None if one is None else json.loads(one) for one in segment.evidence]
+        if (items := segment.evidence_items()) is not None:
+            found[EVIDENCE] = items
         if EMBEDDING in (self.layout.dtype.names or ()):
             found[EMBEDDING] = list(segment.answers[EMBEDDING])
             for i in failed:
@@ -123,7 +144,7 @@ class SegmentCells:
         if kind == "text":
             return list(self._words[name][values])
         if kind == "labels":
-            return _memoized(values, self._flags if name == "flags" else lambda row: self._labels(name, row))
+            return _memoized(values, lambda row: self._labels(name, row))
         if kind == "aspects":
             return _memoized(values, lambda row: self._aspects(name, row))
         return list((values / 10**DIGITS if kind == "number" else values).tolist())
@@ -139,12 +160,8 @@ class SegmentCells:
             found = self._due[moment] = (EPOCH + timedelta(microseconds=moment)).astimezone(self._timezone)
         return found
 
-    @staticmethod
-    def _flags(bits: Any) -> list[str]:
-        return [flag for i, flag in enumerate(FLAGS) if int(bits) >> i & 1]
-
-    def _labels(self, name: str, mask: npt.NDArray[np.bool_]) -> list[str]:
-        return [self.layout.words[name][i] for i in np.flatnonzero(mask)]
+    def _labels(self, name: str, row: npt.NDArray[Any]) -> list[str]:
+        return [self.layout.words[name][i] for i in np.flatnonzero(self.layout.labels(name, row[None]))]
 
     def _aspects(self, name: str, codes: npt.NDArray[np.int16]) -> dict[str, int]:
         words = self.layout.words[name]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.answer import DIGITS
-from models.answer_records import EMBEDDING, FLAGS, NEVER_DUE, RecordLayout
+from models.answer_records import EMBEDDING, NEVER_DUE, RecordLayout
 from models.batch_columns import OutputColumns
 from models.batch_segment import EVIDENCE, Segment, changed
 from pipeline.cells import encodable
@@ -52,8 +52,8 @@ def answer_table(segment: Segment, layout: RecordLayout, *, model_version: str) 
     places = pa.array(segment.answers["error"], mask=~failed)
     columns["error"] = errors.take(places) if len(errors) else pa.nulls(len(segment), pa.string())
     columns["model_version"] = pa.repeat(pa.scalar(model_version, pa.string()), len(segment))
-    if segment.evidence is not None:
-        columns[EVIDENCE] = pa.array(segment.evidence, pa.string())
+    if segment.evidence_json is not None:
+        columns[EVIDENCE] = pa.array(segment.evidence_json, pa.string())
     if EMBEDDING in (layout.dtype.names or ()):
         columns[EMBEDDING] = _embeddings(segment.answers[EMBEDDING], failed)
     return pa.table(columns)
@@ -69,11 +69,8 @@ def _column(name: str, kind: str, segment: Segment, layout: RecordLayout, failed
     if kind == "number":
         return pa.array(values / 10**DIGITS, mask=failed)
     if kind == "labels":
-        if name == "flags":
-            values = (values[:, None] >> np.arange(len(FLAGS)) & 1).astype(np.bool_)
-        words = FLAGS if name == "flags" else layout.words[name]
-        given = values & ~failed[:, None]
-        labels = pa.array(words, pa.string()).take(pa.array(np.nonzero(given)[1]))
+        given = layout.labels(name, values) & ~failed[:, None]
+        labels = pa.array(layout.words[name], pa.string()).take(pa.array(np.nonzero(given)[1]))
         return pa.ListArray.from_arrays(_offsets(given, failed), labels)
     if kind == "aspects":
         given = (values != 0) & ~failed[:, None]

@@ -25,8 +25,8 @@ from pipeline.routing import RoutingPolicy
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-Texts = tuple[list[str], list[bool], list[str | None]]
-"""Items on their way to a worker: prepared texts, whether they were cut, raw texts."""
+Texts = tuple[list[str], list[bool], list[str], list[str | None]]
+"""Items on their way to a worker: prepared texts, whether they were cut, the cut-off tails, raw texts."""
 
 
 class Pool(Protocol):
@@ -87,7 +87,8 @@ class WorkerProcesses:
 
     def submit(self, items: Sequence[Item]) -> "Future[Scored]":
         """Hand over a job; a process is started for it where there may be one more."""
-        texts = ([item.prepared.text for item in items], [item.prepared.truncated for item in items])
+        prepared = [item.prepared for item in items]
+        texts = ([one.text for one in prepared], [one.truncated for one in prepared], [one.tail for one in prepared])
         with _undisturbed(), _told():
             return self._executor.submit(_score, (*texts, [item.raw for item in items]))  # type: ignore[arg-type]
 
@@ -169,5 +170,5 @@ def _score(texts: Texts) -> Scored | tuple[str, str]:
     scorer = _scorer[0]
     if isinstance(scorer, FeedbackError):
         return scorer.code, scorer.message  # an exception with two arguments does not come through a pipe
-    items = [Item(Prepared(text, cut, (), ()), raw) for text, cut, raw in zip(*texts, strict=True)]
+    items = [Item(Prepared(text, cut, (), (), tail), raw) for text, cut, tail, raw in zip(*texts, strict=True)]
     return scorer.score(items)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from models.calibration import Calibration, TaskCalibration
 from models.heads import Array, exceedance
 from pipeline.feedback import AspectPrediction, Prediction, TaskPrediction
+from pipeline.routing import CONTRADICTION
 from pipeline.schema import POLARITIES, Kind, LabelSchema, Task
 
 
@@ -22,20 +23,24 @@ def decide(
     flags: Sequence[tuple[str, ...]],
 ) -> list[Prediction]:
     """One Prediction a row. `probabilities`: task -> (n, k), for an aspect task (n, c, 4)."""
+    labels: dict[str, list[tuple[int, ...]]] = {}
+    polarities: dict[str, npt.NDArray[np.int8]] = {}
     tasks: dict[str, list[TaskPrediction]] = {}
     aspects: dict[str, list[tuple[AspectPrediction, ...]]] = {}
     mentioned: dict[str, list[dict[str, float]]] = {}
     for task in schema.tasks:
         rows, settings = probabilities[task.name], calibration.task(task.name)
         if task.kind is Kind.ASPECT:
-            aspects[task.name] = [_aspects(task, row, settings) for row in rows]
+            polarities[task.name] = chosen_polarities(rows, settings)
+            aspects[task.name] = [_aspects(task, *row) for row in zip(rows, polarities[task.name], strict=True)]
             mentioned[task.name] = [dict(zip(task.keys, row, strict=True)) for row in (1.0 - rows[..., 0]).tolist()]
         else:
-            chosen = chosen_labels(task, rows, settings)
+            chosen = labels[task.name] = chosen_labels(task, rows, settings)
             answers = zip(rows, chosen, confidence(task, rows, chosen).tolist(), strict=True)
-            tasks[task.name] = [task_prediction(task, row, labels, certainty) for row, labels, certainty in answers]
+            tasks[task.name] = [task_prediction(task, row, given, certainty) for row, given, certainty in answers]
     alerts = {task.name: alert_score(task, probabilities[task.name]) for task in schema.tasks if has_alerts(task)}
     satisfied = satisfaction(schema, probabilities)
+    flags = with_contradictions(schema, flags, labels=labels, polarities=polarities)
     return [
         Prediction(
             tasks={name: found[i] for name, found in tasks.items()},
@@ -113,8 +118,35 @@ def satisfaction(schema: LabelSchema, probabilities: Mapping[str, Array]) -> Arr
     return np.asarray(1.0 + 4.0 * (probabilities[task.name] @ worth).clip(0.0, 1.0))
 
 
-def _aspects(task: Task, row: Array, settings: TaskCalibration) -> tuple[AspectPrediction, ...]:
-    polarities = chosen_polarities(row, settings)
+def with_contradictions(
+    schema: LabelSchema,
+    flags: Sequence[tuple[str, ...]],
+    *,
+    labels: Mapping[str, Sequence[tuple[int, ...]]],
+    polarities: Mapping[str, npt.NDArray[np.int8]],
+) -> list[tuple[str, ...]]:
+    """The rows' flags, with CONTRADICTION where the whole is bad and all that is mentioned good, or the reverse.
+
+    The whole is the answer of the satisfaction task. `labels` are of `chosen_labels`, `polarities` of
+    `chosen_polarities`.
+    """
+    task = satisfaction_task(schema)
+    if task is None or not polarities:
+        return list(flags)
+    worth = [label.satisfaction or 0.0 for label in task.labels]
+    every = np.concatenate(list(polarities.values()), axis=1)
+    mentioned = every > -2
+    some = mentioned.any(axis=1)
+    good, bad = (some & ((every == polarity) | ~mentioned).all(axis=1) for polarity in (1, -1))
+    # Whoever asked for the predictions counts them.
+    rows = zip(flags, labels[task.name], good.tolist(), bad.tolist(), strict=False)
+    return [
+        (*given, CONTRADICTION) if (worth[label] < 0.5 and praised) or (worth[label] > 0.5 and blamed) else given
+        for given, (label,), praised, blamed in rows
+    ]
+
+
+def _aspects(task: Task, row: Array, polarities: npt.NDArray[np.int8]) -> tuple[AspectPrediction, ...]:
     found = [_aspect(task.keys[i], row[i], int(polarities[i])) for i in np.flatnonzero(polarities > -2)]
     return tuple(sorted(found, key=lambda aspect: -aspect.mentioned))
 

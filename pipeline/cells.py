@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, TypeAlias
 
-ColumnKind: TypeAlias = Literal["text", "number", "integer", "flag", "time", "aspects", "labels", "embedding", "any"]
+ColumnKind: TypeAlias = Literal[
+    "text", "number", "integer", "flag", "time", "aspects", "labels", "notes", "embedding", "any"
+]
 
 _FORMULA = re.compile(r"[\t\r\n]|[\s\ufeff]*[=+\-@＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
@@ -15,7 +17,10 @@ _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One output column. `any` is what an input file brought along: its type is taken from the values."""
+    """One output column. `any` is what an input file brought along: its type is taken from the values.
+
+    `notes` are labels of which none at all is an empty cell: there is no answer that it could be taken for.
+    """
 
     name: str
     kind: ColumnKind = "any"
@@ -38,6 +43,11 @@ def flat(value: Any) -> Any:
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
     return value.isoformat() if isinstance(value, datetime | date) else str(value)
+
+
+def flat_notes(value: Any) -> Any:
+    """As `flat`, of a column of kind `notes`."""
+    return None if isinstance(value, list | tuple) and not value else flat(value)
 
 
 def format_aspects(aspects: Mapping[str, int]) -> str:

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.cells import Column, encodable, flat, guard
+from pipeline.cells import Column, encodable, flat, flat_notes, guard
 from pipeline.rows import Row
 
 _SHORT = 32
@@ -16,14 +16,13 @@ class CsvSink:
 
     def __init__(self, path: Path, columns: Sequence[Column], *, delimiter: str) -> None:
         self._known: dict[str, str] = {}  # short texts, as they are written
-        self._names = [column.name for column in columns]
+        self._cells = [(column.name, self._note if column.kind == "notes" else self._cell) for column in columns]
         self._file = path.open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file, delimiter=delimiter)
-        self._writer.writerow([guard(encodable(name)) for name in self._names])
+        self._writer.writerow([guard(encodable(name)) for name, _ in self._cells])
 
     def write(self, rows: Sequence[Row]) -> None:
-        cell = self._cell
-        self._writer.writerows([cell(row.get(name)) for name in self._names] for row in rows)
+        self._writer.writerows([cell(row.get(name)) for name, cell in self._cells] for row in rows)
 
     def close(self) -> None:
         self._file.close()
@@ -41,6 +40,9 @@ class CsvSink:
             return value
         cell = flat(value)
         return self._text(cell) if isinstance(cell, str) else cell
+
+    def _note(self, value: object) -> object:
+        return self._cell(flat_notes(value))
 
     def _text(self, cell: str) -> str:
         found = self._known.get(cell)

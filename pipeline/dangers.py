@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.assertion import BORDERS, asserted
 from pipeline.config_file import read_config_file, unknown_key
 from pipeline.errors import ConfigError, TextError
+from pipeline.pii import PLACEHOLDERS
 from pipeline.resources import shipped
 from pipeline.text import normalize
 
@@ -24,6 +25,13 @@ _DIGITS = "0123456789"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _JOINED = re.compile("[、和或及与跟]|或者|以及|还有|甚至")
 """Between two dangers of one kind that are told, or denied, together: “没有漏电、冒烟”."""
+
+_NUMBER_REACH = 6
+_NUMBER_HAN = 2
+"""So many Han characters stand within so many characters of a term of digits alone; without words it is any number."""
+
+_HAN = re.compile("[\u3400-\u9fff\U00020000-\U0003ffff]")
+_PLACEHOLDER = re.compile("|".join(map(re.escape, PLACEHOLDERS)))
 
 _PICTURE = re.compile(r"(?:(?<=\s)|^)(?:爆炸|呕吐|受伤)(?=\s|$)")
 """What 💥, 🤮 and 🤕 become in a prepared text (pipeline/spelling.py): words between spaces, which report nothing."""
@@ -88,7 +96,7 @@ def find_dangers(text: str, lexicon: DangerLexicon) -> tuple[Danger, ...]:
     found = []
     last: tuple[int, bool, bool] | None = None  # end, threat and verdict of the term before
     for term, entry, start, end in lexicon.matches(text):
-        if _PICTURE.match(text, start):
+        if _PICTURE.match(text, start) or (term.isdigit() and not _among_words(text, start, end)):
             continue
         told = asserted(text, start, end, threat=entry.threat)
         if last is not None and last[1] == entry.threat and _together(text[last[0] : start]):
@@ -176,6 +184,18 @@ def _rest(spelling: str) -> str:
     before = f"(?<![0-9¥.]{spelling[0]})" if spelling[0] in _DIGITS else ""
     after = "(?![0-9元块房号室])" if spelling[-1] in _DIGITS else ""
     return before + _ANY.join(re.escape(part) for part in spelling.split(GAP))[len(re.escape(spelling[0])) :] + after
+
+
+def _among_words(text: str, start: int, end: int) -> bool:
+    """Whether a number stands in a sentence. “[手机号]” beside it is none."""
+    reach = _NUMBER_REACH + max(map(len, PLACEHOLDERS))  # so that none is seen without its bracket
+    before = _blank(text[max(0, start - reach) : start])[-_NUMBER_REACH:]
+    after = _blank(text[end : end + reach])[:_NUMBER_REACH]
+    return len(_HAN.findall(before + after)) >= _NUMBER_HAN
+
+
+def _blank(text: str) -> str:
+    return _PLACEHOLDER.sub(lambda match: " " * len(match[0]), text)
 
 
 def _together(between: str) -> bool:

@@ -24,6 +24,7 @@ _TYPES = {
     "time": pa.timestamp("us", tz="UTC"),
     "aspects": pa.map_(pa.string(), pa.int8()),
     "labels": pa.list_(pa.string()),
+    "notes": pa.list_(pa.string()),
 }
 
 
@@ -212,9 +213,9 @@ def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 
 
 def _fit(value: Any, kind: str) -> Any:
-    if value is None or kind not in ("text", "labels"):
+    if value is None or kind not in ("text", "labels", "notes"):
         return value
-    if kind == "labels":
+    if kind != "text":
         return [encodable(str(item)) for item in value]
     if isinstance(value, str):
         return encodable(value)

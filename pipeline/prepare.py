@@ -6,14 +6,15 @@ in another way than it was trained with.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from pipeline.alignment import Offsets, compose, source_span
 from pipeline.errors import BundleError, TextError
 from pipeline.privacy import MASK_VERSION, mask
 from pipeline.resources import shipped
-from pipeline.text import MAX_CHARS, NORMALIZER_VERSION, normalize
+from pipeline.text import MAX_CHARS, NORMALIZER_VERSION, RAW_PER_CHAR, normalize
 
 DIGESTS = {"1": "0938fb318c10ec93012a3c26deb672428ce8149ff8a99322c6b260cd95ccefb8"}
 """Normalizer version -> behaviour digest on data/normalizer_golden.jsonl with the versions below."""
@@ -30,6 +31,12 @@ class Prepared:
     truncated: bool
     pii: tuple[str, ...]  # kinds found, such as 手机号, from left to right
     offsets: Offsets  # into the raw text, see pipeline.alignment
+    tail: str = ""  # what no model sees of a cut comment; of `prepare_whole` only
+
+    @property
+    def whole(self) -> str:
+        """Text and tail, to look for words in."""
+        return self.text + self.tail
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
         """Span of the raw text (code points) that the characters `start:end` of `text` came from."""
@@ -58,6 +65,23 @@ def prepare(raw: object, *, max_chars: int = MAX_CHARS) -> Prepared:
     if again is None or again.text == masked.text:
         return Prepared(masked.text, normalized.truncated, pii, offsets)
     return Prepared(again.text, normalized.truncated, (*pii, *again.pii), compose(offsets, again.offsets))
+
+
+def prepare_whole(raw: object, *, max_chars: int = MAX_CHARS) -> Prepared:
+    """As `prepare`; of a comment that was cut the rest too, as far as `normalize` would read it.
+
+    The rest is prepared in pieces of the cap, so that one at a seam may be spelled otherwise than in one go.
+    """
+    found = prepare(raw, max_chars=max_chars)
+    if not found.truncated or not isinstance(raw, str):
+        return found
+    rest = raw[found.raw_span(0, len(found.text))[1] : RAW_PER_CHAR * max_chars]
+    pieces = []
+    for start in range(0, len(rest), max_chars):
+        with suppress(TextError):  # nothing visible
+            # A piece may get longer: “㈱” becomes three characters.
+            pieces.append(prepare(rest[start : start + max_chars], max_chars=4 * max_chars).text)
+    return replace(found, tail="".join(pieces))
 
 
 def text_contract() -> TextContract:

@@ -16,7 +16,7 @@ from pipeline.config_file import read_config_file, unknown_key
 from pipeline.dangers import DangerLexicon, find_dangers, load_dangers
 from pipeline.errors import ConfigError
 from pipeline.feedback import Decision, Feedback, Prediction
-from pipeline.prepare import prepare
+from pipeline.prepare import prepare_whole
 from pipeline.resources import shipped
 from pipeline.schema import Kind, LabelSchema, minutes
 
@@ -26,6 +26,13 @@ ZONES = ("auto", "suggest", "review")
 
 NEVER = 1.01
 """A threshold that no probability reaches."""
+
+OUT_OF_SCOPE = "out_of_scope"
+CONTRADICTION = "contradiction"
+"""Flags of a prediction that keep its comment from being acted on unseen; the reasons are called the same."""
+
+TRUNCATED = "truncated"
+"""Reason of a comment that the model has not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +83,10 @@ class RoutingPolicy:
         """Where the comment goes. `thresholds` are the model's; the due time runs from created_at, else from `now`.
 
         `text` is the comment's as `prepare` gives it, for words of danger. Without it the comment is prepared here, a
-        third of the time that a linear model takes.
+        third of the time that a linear model takes; and always where it was cut, so that no danger is cut off with it.
         """
-        if text is None:
-            text = prepare(feedback.text).text if self._looks_for_dangers(prediction) else ""
+        if text is None or prediction.truncated:
+            text = prepare_whole(feedback.text).whole if self._looks_for_dangers(prediction) else ""
         verdict = self.verdict(prediction, text, thresholds=thresholds)
         due_at = None
         if verdict.within is not None:
@@ -87,14 +94,35 @@ class RoutingPolicy:
         return Decision(verdict.queue, due_at, verdict.zone, verdict.reasons)
 
     def verdict(self, prediction: Prediction, text: str, *, thresholds: Mapping[str, Thresholds]) -> Verdict:
-        """What follows from a prediction and its prepared text, whenever the comment came in."""
+        """What follows from a prediction and its prepared text (`Prepared.whole`), whenever the comment came in."""
         queue, queue_reason = self._queue(prediction)
         raised, danger_reasons = self._raised(prediction, text)
         within, due_reason = self._within(prediction, raised=raised)
         zone, zone_reasons = self._zone(prediction, {**thresholds, **self.thresholds})
         if raised is not None:
             zone = "review"
-        return Verdict(queue, within, zone, (*queue_reason, *due_reason, *danger_reasons, *zone_reasons))
+        reasons = dict.fromkeys((*queue_reason, *due_reason, *danger_reasons, *zone_reasons))
+        return Verdict(queue, within, zone, tuple(reasons))
+
+    def reason_codes(self) -> tuple[str, ...]:
+        """Every reason that a decision of this policy may have, in the order in which decisions tell them."""
+        dangers = () if self.dangers is None else self.dangers.entries
+        return tuple(
+            dict.fromkeys(
+                (
+                    *(f"{self.queue_task}:{label}" for label in self.queues),
+                    "default_queue",
+                    *(f"{self.due_task}:{label}" for label in self.due),
+                    *(f"raised:{entry.level}" for entry in dangers),
+                    *(f"danger:{entry.group}" for entry in dangers),
+                    OUT_OF_SCOPE,
+                    "no_routed_task",
+                    TRUNCATED,
+                    CONTRADICTION,
+                    *(f"{below}:{name}" for name in self._counted() for below in ("below_suggest", "below_auto")),
+                )
+            )
+        )
 
     def start(self, created_at: datetime | None, *, now: datetime) -> datetime:
         """From when the due time of a comment runs, in UTC; a time without a zone is in the policy's."""
@@ -148,7 +176,8 @@ class RoutingPolicy:
         if not above:
             return None, ()
         raised = max((danger.level for danger in above), key=levels.index)
-        groups = dict.fromkeys(danger.group for danger in above)
+        told = {danger.group for danger in above}
+        groups = dict.fromkeys(entry.group for entry in self.dangers.entries if entry.group in told)
         return raised, (f"raised:{raised}", *(f"danger:{group}" for group in groups))
 
     def _within(self, prediction: Prediction, *, raised: str | None) -> tuple[timedelta | None, tuple[str, ...]]:
@@ -159,13 +188,15 @@ class RoutingPolicy:
         return min(times), (f"{self.due_task}:{label}",) if label in self.due else ()
 
     def _zone(self, prediction: Prediction, thresholds: Mapping[str, Thresholds]) -> tuple[str, tuple[str, ...]]:
-        if "out_of_scope" in prediction.flags:
-            return "review", ("out_of_scope",)
-        named = dict.fromkeys((self.queue_task, self.due_task, *self.thresholds))
-        routed = [name for name in named if name in prediction.tasks]
+        reasons = [TRUNCATED] if prediction.truncated else []
+        if CONTRADICTION in prediction.flags:
+            reasons.append(CONTRADICTION)
+        if OUT_OF_SCOPE in prediction.flags:
+            return "review", (OUT_OF_SCOPE, *reasons)
+        routed = [name for name in self._counted() if name in prediction.tasks]
         if not routed:
-            return "review", ("no_routed_task",)
-        worst, reasons = 0, []
+            return "review", ("no_routed_task", *reasons)
+        worst = 2 if prediction.truncated else len(reasons)  # a contradiction is worth proposing
         for name in routed:
             limits = thresholds.get(name, UNFITTED)
             probability = prediction.tasks[name].probability
@@ -177,6 +208,10 @@ class RoutingPolicy:
                 worst = max(worst, 1)
                 reasons.append(f"below_auto:{name}")
         return ZONES[worst], tuple(reasons)
+
+    def _counted(self) -> tuple[str, ...]:
+        """Names of the tasks that count for the zone."""
+        return tuple(dict.fromkeys((self.queue_task, self.due_task, *self.thresholds)))
 
     def _aware(self, time: datetime) -> datetime:
         return time if time.tzinfo else time.replace(tzinfo=self.timezone)

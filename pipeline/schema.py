@@ -29,7 +29,7 @@ _MINUTES = {"min": 1, "h": 60, "d": 1440}
 _LONGEST = 10 * 366 * 1440  # minutes; due times stay within the calendar
 
 RESERVED = frozenset(
-    {"id", "text", "satisfaction", "truncated", "flags", "queue", "due_at", "zone", "error", "model_version"}
+    {"id", "text", "satisfaction", "truncated", "flags", "queue", "due_at", "zone", "reasons", "error", "model_version"}
     | {"evidence", "embedding"}
 )
 """Columns of a scored file that no task may take the name of."""

@@ -16,7 +16,7 @@ NORMALIZER_VERSION = "1"
 MAX_CHARS = 2000
 """Default cap in characters; jieba and attention both grow worse than linearly beyond."""
 
-_RAW_PER_CHAR = 20
+RAW_PER_CHAR = 20
 """Raw text longer than this many times the cap is cut before any work: NFKC shrinks no honest comment that much."""
 
 _STEPS = (
@@ -51,7 +51,7 @@ def normalize(text: str, *, max_chars: int = MAX_CHARS) -> Normalized:
     _check(text)
     if max_chars < 1:
         raise ConfigError("max_chars_invalid", f"max_chars is at least 1; found {max_chars}")
-    current = spelling.narrow(text[: _RAW_PER_CHAR * max_chars])
+    current = spelling.narrow(text[: RAW_PER_CHAR * max_chars])
     offsets = identity(len(current))
     truncated = len(current) < len(text)
     before = ""

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.cells import Column, encodable, flat, guard
+from pipeline.cells import Column, encodable, flat, flat_notes, guard
 from pipeline.errors import DataError
 from pipeline.rows import Row
 
@@ -23,6 +23,7 @@ class XlsxSink:
 
         self._path = path
         self._names = [column.name for column in columns]
+        self._notes = {column.name for column in columns if column.kind == "notes"}
         self._book = openpyxl.Workbook(write_only=True)
         self._sheet = self._book.create_sheet("feedback")
         self._sheet.freeze_panes = "A2"
@@ -37,7 +38,7 @@ class XlsxSink:
             )
             raise DataError("limit_exceeded", message)
         for row in rows:
-            self._sheet.append([_cell(row.get(name)) for name in self._names])
+            self._sheet.append([self._cell(name, row.get(name)) for name in self._names])
 
     def close(self) -> None:
         self._book.save(self._path)
@@ -46,9 +47,16 @@ class XlsxSink:
         """Only the row stream is closed: saving a workbook that goes away would take minutes."""
         self._sheet.close()
 
+    def _cell(self, name: str, value: Any) -> Any:
+        return _cell(flat_notes(value) if name in self._notes else value)
+
 
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime) and value.tzinfo is None:
+        return value
+    if hasattr(value, "tolist"):  # numpy's numbers and arrays
+        value = value.tolist()
+    if isinstance(value, bool):
         return value
     cell = flat(value)
     if isinstance(cell, float) and not math.isfinite(cell):

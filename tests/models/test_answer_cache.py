@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.answer_cache import AnswerCache, prepared_key, raw_key
-from pipeline.prepare import Prepared, prepare
+from pipeline.prepare import Prepared, prepare, prepare_whole
 
 DTYPE = np.dtype([("label", np.int16), ("p", np.float32, (2,))])
 
@@ -90,3 +90,11 @@ def test_threads_share_it() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(20)))
     assert len(cache) == 500
+
+
+def test_another_tail_is_another_key() -> None:
+    keys = {
+        prepared_key(prepare_whole("".join(f"第{i}天，" for i in range(600)) + end))
+        for end in ("", "着火了", "没有着火")
+    }
+    assert len(keys) == 3

@@ -15,7 +15,9 @@ import openpyxl
 import pytest
 
 from models.batch import ScoreOptions, ScoreProgress, ScoreSummary, score_file
+from models.batch_session import scoring_session
 from models.bundle import ModelBundle
+from models.loading import ResolvedModel
 from models.predictor import BundlePredictor
 from pipeline.columns import ColumnMap
 from pipeline.errors import DataError, UsageError
@@ -238,15 +240,59 @@ def test_embeddings_of_a_model_that_has_none(source: Path, tmp_path: Path, score
         score(source, tmp_path / "out.jsonl", embeddings=True)
 
 
-def test_evidence_is_a_list_where_the_format_has_lists(
+def test_evidence_is_a_list_where_the_format_has_lists_and_readable_elsewhere(
     source: Path, tmp_path: Path, score: Callable[..., ScoreSummary]
 ) -> None:
     score(source, tmp_path / "out.jsonl", explain=True)
-    score(source, tmp_path / "out.csv", explain=True)
-    nested, flat = read(tmp_path / "out.jsonl"), read(tmp_path / "out.csv")
-    assert nested[0]["evidence"][0]["task"] == "mood"
-    assert json.loads(flat[0]["evidence"]) == nested[0]["evidence"]
+    nested = read(tmp_path / "out.jsonl")
+    first = nested[0]["evidence"][0]
+    assert (first["task"], first["text"]) == ("mood", TEXTS[0][first["start"] : first["end"]])
     assert nested[2]["evidence"] is None
+    for extension in ("csv", "xlsx"):
+        score(source, tmp_path / f"out.{extension}", explain=True)
+        shown = read(tmp_path / f"out.{extension}")
+        assert shown[0]["evidence"].startswith(f"差: 慢 {first['weight']:+.2f}; "), shown[0]
+        assert "; parcel 负面: " in shown[0]["evidence"]
+        assert not shown[2]["evidence"]
+    score(source, tmp_path / "out.parquet", explain=True)
+    assert json.loads(read(tmp_path / "out.parquet")[0]["evidence"]) == nested[0]["evidence"]
+
+
+def test_reasons_and_flags_in_every_format(source: Path, tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    for extension in ("jsonl", "parquet", "csv", "xlsx"):
+        score(source, tmp_path / f"out.{extension}")
+    nested, table = read(tmp_path / "out.jsonl"), read(tmp_path / "out.parquet")
+    assert [row["reasons"] for row in table] == [row["reasons"] for row in nested]
+    assert nested[0]["reasons"] == ["default_queue", "no_routed_task"]
+    assert (nested[0]["flags"], nested[2]["reasons"]) == ([], None)
+    for name in ("out.csv", "out.xlsx"):
+        first, *_ = read(tmp_path / name)
+        assert (first["reasons"], first["flags"] or None) == ("default_queue;no_routed_task", None)
+    with (tmp_path / "out.csv").open(encoding="utf-8-sig") as file:
+        assert next(csv.DictReader(file))["flags"] == ""
+    names, cells, *_ = openpyxl.load_workbook(tmp_path / "out.xlsx").active.iter_rows(values_only=True)
+    row = dict(zip(names, cells, strict=True))
+    assert (row["truncated"], row["flags"]) == (False, None)
+
+
+def test_a_danger_beyond_the_cap_is_found_by_workers_and_beside_the_cache(
+    tmp_path: Path, predictor: BundlePredictor, tiny_bundle: ModelBundle
+) -> None:
+    (tmp_path / "routing.toml").write_text(
+        '[due]\ntask = "level"\n[due.labels]\nlow = "1 d"\n[dangers]\nfile = "d.toml"\n', encoding="utf-8"
+    )
+    (tmp_path / "d.toml").write_text('[[dangers]]\ngroup = "fire"\nlevel = "top"\nterms = ["着火"]\n', encoding="utf-8")
+    policy, options = load_policy(tmp_path / "routing.toml"), ScoreOptions()
+    long = "".join(f"第{i}天，" for i in range(600))  # repetitions would be squeezed
+    source = write_jsonl(tmp_path / "in.jsonl", [{"text": long + end} for end in ("", "着火了", "", "着火了")])
+    model = ResolvedModel(tiny_bundle.path, None, "option")
+    for workers in (1, 2):
+        with scoring_session(predictor, policy, options, model=model, workers=workers) as session:
+            score_file(
+                source, tmp_path / "o.jsonl", predictor=predictor, policy=policy, options=options, session=session
+            )
+        found = [row["reasons"] for row in read(tmp_path / "o.jsonl")]
+        assert ["danger:fire" in reasons for reasons in found] == [False, True, False, True], workers
 
 
 @pytest.fixture

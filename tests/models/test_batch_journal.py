@@ -26,7 +26,7 @@ def test_answers_are_kept_by_segment(tmp_path: Path) -> None:
     found = journal.segment(1)
     assert found is not None
     assert (found.answers["mood"].tolist(), found.started.tolist()) == ([3, 4], [0, 1])
-    assert (found.errors, found.evidence) == (["坏\u2028行"], ["[]", None])
+    assert (found.errors, found.explained) == (["坏\u2028行"], ["[]", None])
     assert journal.segment(4) is None
     assert [one.answers["mood"].tolist() for one in journal.segments()] == [[3, 4], [5]]
 

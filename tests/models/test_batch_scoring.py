@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pipeline.routing import RoutingPolicy, load_policy
 from pipeline.rows import BAD_ROW, Row
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LONG = "".join(f"第{i}天好，" for i in range(600))  # repetitions would be squeezed
 TEXTS = [
     "快递很慢",
     "服务很好",
@@ -32,7 +33,9 @@ TEXTS = [
     "a\0b",
     "贵，快递慢，服务员好",
     "ok",
-    "好。" * 1200,
+    LONG,
+    LONG + "后来着火了",
+    "快递快，不慢",
     666,
     None,
     "一",
@@ -58,7 +61,7 @@ def row_by_row(
             error = raised
         if error is not None:
             found.append(columns(predictor.schema, None, error=error, model_version=predictor.model_version))
-            found[-1] |= dict.fromkeys(("queue", "due_at", "zone"))
+            found[-1] |= dict.fromkeys(("queue", "due_at", "zone", "reasons"))
             if options.all_probabilities:
                 names = [f"{task.name}_p_{key}" for task in predictor.schema.tasks for key in task.keys]
                 found[-1] |= dict.fromkeys(names)
@@ -111,6 +114,7 @@ def test_answers_are_those_of_single_rows(
         assert ours == theirs, row
         # Of aspects the order tells which is the most certain.
         assert list(ours["parts"] or {}) == list(theirs["parts"] or {}), row
+        assert ours["reasons"] is None or len(ours["reasons"]) >= 1
         assert ours["due_at"] is None or ours["due_at"].utcoffset() == theirs["due_at"].utcoffset()
 
 
@@ -130,8 +134,8 @@ def test_a_segment_comes_back_from_its_bytes(predictor: BundlePredictor) -> None
     again = Segment.from_bytes(segment.to_bytes())
     cells = scorer.scorer.cells()
     assert cells.columns(again) == cells.columns(segment)
-    assert again.evidence is not None
-    assert again.evidence[1] is None
+    assert again.explained is not None
+    assert again.explained[1] is None
 
 
 def test_the_models_failure_at_one_text_is_that_texts_error(
@@ -168,3 +172,42 @@ def test_millionths_are_pythons_own_rounding() -> None:
     # Halves of the sixth place, which decimal and binary see differently, among them.
     values = np.concatenate([rng.random(20_000), (rng.integers(0, 10**6, 20_000) + 0.5) / 10**6, [0.0, 1.0, 5.0]])
     assert (millionths(values) / 10**6).tolist() == [round(value, 6) for value in values.tolist()]
+
+
+def test_a_decision_tells_its_reasons_in_one_order(predictor: BundlePredictor, policy: RoutingPolicy) -> None:
+    rows: list[Row] = [{"text": text} for text in ("快递很慢", "一点着火", "", "ok")]
+    found = RowScorer(predictor, policy, ScoreOptions(), NOW).answers(rows)
+    assert [row["reasons"] for row in found] == [
+        ["tags:parcel", "below_auto:tags", "below_auto:level"],
+        ["default_queue", "level:top", "below_auto:tags", "below_auto:level"],
+        None,
+        ["default_queue", "level:low", "out_of_scope"],
+    ]
+    places = {code: i for i, code in enumerate(policy.reason_codes())}
+    for row in found:
+        order = [places[code] for code in row["reasons"] or []]
+        assert order == sorted(order)
+
+
+def test_more_reasons_than_a_word_has_bits(predictor: BundlePredictor, policy: RoutingPolicy) -> None:
+    many = replace(policy, queues={f"q{i}": "far" for i in range(80)} | dict(policy.queues))
+    (found,) = RowScorer(predictor, many, ScoreOptions(), NOW).answers([{"text": "快递很慢"}])
+    assert found["reasons"][0] == "tags:parcel"
+    assert len(many.reason_codes()) > 80
+
+
+def test_a_danger_beyond_the_cap_decides(predictor: BundlePredictor, policy: RoutingPolicy) -> None:
+    rows: list[Row] = [{"text": LONG + end} for end in ("", "后来着火了", "没有着火")]
+    cut, fire, none = RowScorer(predictor, policy, ScoreOptions(), NOW).answers(rows)
+    assert (cut["truncated"], cut["zone"], cut["reasons"]) == (True, "review", none["reasons"])
+    assert "truncated" in cut["reasons"]
+    assert {*fire["reasons"]} - {*cut["reasons"]} == {"raised:top", "danger:fire"}
+    assert fire["due_at"] == NOW + timedelta(minutes=30)
+
+
+def test_a_contradiction_is_flagged_as_row_by_row(predictor: BundlePredictor, policy: RoutingPolicy) -> None:
+    bad = "服务好，坏坏坏"
+    (found,) = RowScorer(predictor, policy, ScoreOptions(), NOW).answers([{"text": bad}])
+    assert (found["mood"], found["parts"], found["flags"]) == ("bad", {"staff": 1}, ["contradiction"])
+    assert found["reasons"].count("contradiction") == 1
+    assert [found] == row_by_row(predictor, policy, ScoreOptions(), [{"text": bad}])

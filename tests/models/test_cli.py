@@ -52,7 +52,7 @@ def test_json_is_one_document_in_the_servers_shape(fankui: Run, tiny_bundle: Mod
     assert (first["labels"]["mood"]["label"], third["labels"]["mood"]["label"]) == ("bad", "fine")
     assert second == {"id": "2", "error": second["error"]}
     assert second["error"]["code"] == "empty_text"
-    assert {"task", "label", "start", "end", "weight"} == set(first["evidence"][0])
+    assert {"task", "label", "start", "end", "weight", "text"} == set(first["evidence"][0])
 
 
 def test_one_bad_comment_alone_is_an_error(fankui: Run) -> None:

@@ -98,3 +98,24 @@ def test_a_schema_without_satisfaction_and_alerts() -> None:
         flags=((),),
     )
     assert (found.tasks["intent"].label, found.satisfaction, found.scores, found.aspects) == ("b", None, {}, {})
+
+
+def test_a_whole_that_all_its_parts_contradict_is_flagged(tiny_schema: LabelSchema) -> None:
+    def states(*polarities: int) -> np.ndarray:
+        return np.array([[np.eye(4)[0 if polarity == -2 else polarity + 2] for polarity in polarities]])
+
+    bad, fine, middling = (np.array([row]) for row in ([0.9, 0.1, 0.0], [0.0, 0.1, 0.9], [0.1, 0.8, 0.1]))
+    for mood, polarities, flagged in (
+        (bad, (1, 1), True),
+        (bad, (1, -2), True),
+        (bad, (1, 0), False),
+        (bad, (1, -1), False),
+        (bad, (-2, -2), False),
+        (fine, (-1, -1), True),
+        (fine, (-2, -1), True),
+        (fine, (-1, 0), False),
+        (fine, (1, 1), False),
+        (middling, (-1, -1), False),
+    ):
+        found = decided(tiny_schema, mood=mood, parts=states(*polarities))
+        assert found.flags == (("out_of_scope", "contradiction") if flagged else ("out_of_scope",)), (mood, polarities)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.evidence import LEAST, Evidence, explain
+from models.evidence import LEAST, Evidence, explain, told
 from models.predictor import BundlePredictor
 from pipeline.errors import TextError
 
@@ -63,3 +63,18 @@ def test_a_very_long_text_stays_within_its_clauses(predictor: BundlePredictor) -
 def test_a_text_that_cannot_be_read(predictor: BundlePredictor) -> None:
     with pytest.raises(TextError):
         explain(predictor, "")
+
+
+def test_evidence_names_its_words_and_reads_as_a_line(predictor: BundlePredictor) -> None:
+    text = "  快遞慢\n，服务好"
+    found = explain(predictor, text)
+    assert all(one.text == text[one.start : one.end] for one in found)
+    evidence = [
+        Evidence("mood", "bad", 4, 7, 0.414, "慢\n，"),
+        Evidence("mood", "bad", 2, 3, 0.2, "快"),
+        Evidence("parts", "staff:positive", 7, 9, 0.3, "服务"),
+    ]
+    line = told(predictor.schema, evidence)
+    assert line["shown"] == "差: 慢 ， +0.41, 快 +0.20; staff 正面: 服务 +0.30"
+    assert line["items"][1] == {"task": "mood", "label": "bad", "start": 2, "end": 3, "weight": 0.2, "text": "快"}
+    assert told(predictor.schema, []) == {"shown": "", "items": []}

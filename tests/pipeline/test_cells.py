@@ -3,7 +3,7 @@ import datetime
 import numpy as np
 import pytest
 
-from pipeline.cells import encodable, flat, format_aspects, guard
+from pipeline.cells import encodable, flat, flat_notes, format_aspects, guard
 
 
 def test_aspects_and_labels_fit_into_a_cell() -> None:
@@ -37,3 +37,7 @@ def test_numbers_and_ordinary_text_stay(cell: object) -> None:
 
 def test_lone_surrogates_become_replacement_characters() -> None:
     assert encodable("好\ud800吃😀") == "好\ufffd吃😀"
+
+
+def test_notes_of_which_there_are_none_are_an_empty_cell() -> None:
+    assert (flat_notes([]), flat_notes(()), flat_notes(None), flat_notes(["a", "b"])) == (None, None, None, "a;b")

@@ -171,9 +171,25 @@ def test_the_longest_spelling_counts() -> None:
 
 def test_a_number_counts_alone() -> None:
     lexicon = small(terms=["12315"])
-    assert [len(find_dangers(text, lexicon)) for text in ("打12315", "打12315!", "812315", "123150", "12315元")] == [
-        1, 1, 0, 0, 0,
-    ]  # fmt: skip
+    texts = ("我打12315", "我要打12315!", "拨打812315", "拨打123150", "一共12315元")
+    assert [len(find_dangers(text, lexicon)) for text in texts] == [1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("12345", 0), ("12315", 0), ("12345上山打老虎", 1), ("12315!!", 0), ("a 12345 b", 0), ("好12345", 0),
+        ("12345 [手机号]", 0), ("[手机号][手机号]12345", 0), ("打过12345", 1), ("12345没人管", 1), ("我, 12345, 见", 1),
+        ("不好 , , , 12345", 0),
+    ],
+)  # fmt: skip
+def test_a_number_counts_among_words_only(text: str, found: int) -> None:
+    assert len(find_dangers(text, small(terms=["12345", "12315"]))) == found
+
+
+def test_calling_the_number_is_a_threat_however_short() -> None:
+    assert [danger.term for danger in find_dangers("打12315", LEXICON)] == ["打12315"]
+    assert find_dangers("12315", LEXICON) == ()
 
 
 def test_what_is_named_together_is_denied_together() -> None:

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from pipeline import prepare as module
 from pipeline.errors import BundleError, TextError
-from pipeline.prepare import DIGESTS, PINNED, TextContract, behaviour_digest, prepare, text_contract, verify_contract
+from pipeline.prepare import (
+    DIGESTS,
+    PINNED,
+    TextContract,
+    behaviour_digest,
+    prepare,
+    prepare_whole,
+    text_contract,
+    verify_contract,
+)
 from pipeline.resources import shipped
 
 MIXED = st.text(alphabet="０12345678９一幺 -@.：:微信qQ号電話京Aa[]手机邮箱地址\u200b！!好路区栋😂", max_size=80)
@@ -44,6 +53,20 @@ def test_missing_values_raise() -> None:
 def test_the_cap_is_passed_on() -> None:
     prepared = prepare("快递慢得很" * 4, max_chars=5)
     assert (prepared.text, prepared.truncated) == ("快递慢得很", True)
+
+
+def test_what_was_cut_off_is_prepared_on_demand() -> None:
+    raw = "快遞慢，" * 4 + "電話１３８００１３８０００ " + "\u200b" * 30 + "着火了"
+    assert prepare(raw, max_chars=5).tail == ""
+    found = prepare_whole(raw, max_chars=25)
+    assert (found.text, found.truncated, found.tail) == ("快递慢,快递慢,快递慢,电话[手机号]", True, "着火了")
+    assert found.whole == "快递慢,快递慢,快递慢,电话[手机号]着火了"
+    assert prepare_whole(raw) == prepare(raw)
+
+
+def test_the_tail_has_a_cap_of_its_own() -> None:
+    assert prepare_whole("一二三四五六七八九十" * 10, max_chars=3).tail == ("一二三四五六七八九十" * 6)[3:]
+    assert prepare_whole("一二三四" + " " * 90 + "五", max_chars=3).tail == "四"
 
 
 @settings(max_examples=800, deadline=None)

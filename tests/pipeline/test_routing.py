@@ -1,5 +1,6 @@
 """pipeline/routing.py: queue, due time and zone of a prediction."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.feedback import Feedback, Prediction, TaskPrediction
+from pipeline.prepare import prepare
 from pipeline.routing import RoutingPolicy, Thresholds, load_policy, policy_from_dict
 from pipeline.schema import LabelSchema, schema_from_dict
 
@@ -327,3 +329,48 @@ def test_a_file_that_is_not_there_or_no_toml(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("[queue", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"bad\.toml is not valid: "):
         load_policy(tmp_path / "bad.toml")
+
+
+def test_a_comment_that_was_cut_is_reviewed(policy: RoutingPolicy) -> None:
+    prediction = replace(leveled("low"), truncated=True)
+    decision = policy.decide(prediction, Feedback("好"), thresholds=LIMITS, now=NOW)
+    assert (decision.zone, decision.reasons[2:]) == ("review", ("truncated",))
+
+
+def test_a_danger_beyond_the_cap_counts(policy: RoutingPolicy) -> None:
+    prediction = replace(leveled("low"), truncated=True)
+    days = "".join(f"第{i}天不错，" for i in range(700))  # repetitions would be squeezed
+    prepared = prepare(days + "后来充电器着火了，" + days)
+    assert prepared.truncated
+    comment = Feedback(days + "后来充电器着火了，" + days)
+    decision = policy.decide(prediction, comment, thresholds=LIMITS, now=NOW, text=prepared.text)
+    assert decision.reasons[2:] == ("raised:critical", "danger:fire", "truncated")
+    assert decision.due_at == NOW + timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(("sure", "zone"), [(0.99, "suggest"), (0.55, "suggest"), (0.1, "review")])
+def test_a_contradiction_is_never_acted_on_unseen(policy: RoutingPolicy, sure: float, zone: str) -> None:
+    prediction = predicted(("contradiction",), category=("billing", sure), urgency=("low", 0.99))
+    decision = policy.decide(prediction, Feedback("x"), thresholds=LIMITS, now=NOW)
+    assert (decision.zone, decision.reasons[2]) == (zone, "contradiction")
+
+
+def test_dangers_are_told_in_the_lexicons_order(policy: RoutingPolicy) -> None:
+    decision = policy.decide(leveled("low"), Feedback("漏电，还冒烟"), thresholds=LIMITS, now=NOW)
+    assert decision.reasons[3:] == ("danger:fire", "danger:electric")
+
+
+def test_every_reason_is_among_the_codes_once() -> None:
+    data = {
+        "queue": {"task": "urgency", "labels": {"low": "a", "high": "b"}},
+        "due": {"task": "urgency", "labels": {"low": "1 d", "critical": "1 h"}},
+        "zones": {"mood": {"auto": 0.9, "suggest": 0.5}},
+    }
+    policy = policy_from_dict(data)
+    assert policy.reason_codes() == (
+        "urgency:low", "urgency:high", "default_queue", "urgency:critical", "out_of_scope", "no_routed_task",
+        "truncated", "contradiction", "below_suggest:urgency", "below_auto:urgency", "below_suggest:mood",
+        "below_auto:mood",
+    )  # fmt: skip
+    decision = policy.decide(leveled("low"), Feedback("x"), thresholds=LIMITS, now=NOW)
+    assert decision.reasons == ("urgency:low",)

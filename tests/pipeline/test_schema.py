@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from models.answer import column_kinds
-from models.batch import EMBEDDING, EVIDENCE
+from models.answer_records import EMBEDDING
+from models.batch_segment import EVIDENCE
 from pipeline.errors import SchemaError
 from pipeline.schema import RESERVED, Kind, load_schema, schema_from_dict
 

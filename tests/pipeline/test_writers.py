@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -250,3 +251,20 @@ def test_unknown_extension_is_refused_before_anything_is_written(tmp_path: Path)
 def test_sink_of_parquet_can_be_abandoned_unused(tmp_path: Path) -> None:
     ParquetSink(tmp_path / "unused.parquet", COLUMNS).abandon()
     assert not list(tmp_path.iterdir())
+
+
+def test_notes_and_flags_in_a_workbook_and_in_csv(tmp_path: Path) -> None:
+    columns = [Column("flags", "notes"), Column("tags", "labels"), Column("truncated", "flag"), Column("n")]
+    rows: list[dict[str, Any]] = [
+        {"flags": [], "tags": [], "truncated": False, "n": 1},
+        {"flags": ["a", "b"], "tags": ["a"], "truncated": np.True_, "n": np.int64(2)},
+    ]
+    sheet = openpyxl.load_workbook(write(tmp_path / "out.xlsx", rows, columns)).active
+    assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)] == [
+        [None, "[]", False, 1],
+        ["a;b", "a", True, 2],
+    ]
+    text = write(tmp_path / "out.csv", rows, columns).read_text(encoding="utf-8")
+    assert text.splitlines()[1:] == [",[],false,1", "a;b,a,true,2"]
+    found = pq.read_table(write(tmp_path / "out.parquet", rows, columns))
+    assert found["flags"].to_pylist() == [[], ["a", "b"]]
