@@ -135,9 +135,8 @@ def with_contradictions(
         return list(flags)
     worth = [label.satisfaction or 0.0 for label in task.labels]
     every = np.concatenate(list(polarities.values()), axis=1)
-    mentioned = every > -2
-    some = mentioned.any(axis=1)
-    good, bad = (some & ((every == polarity) | ~mentioned).all(axis=1) for polarity in (1, -1))
+    # What is not mentioned, -2, lies below any polarity; for the lowest of those mentioned it must lie above.
+    good, bad = np.where(every == -2, 2, every).min(axis=1) == 1, every.max(axis=1) == -1
     # Whoever asked for the predictions counts them.
     rows = zip(flags, labels[task.name], good.tolist(), bad.tolist(), strict=False)
     return [

@@ -25,6 +25,7 @@ _CLAUSES = 48  # left out one at a time; a text of more is cut into 48 runs of c
 _TOP_CLAUSES = 3  # whose words are tried one at a time
 _SPANS = 5  # told for each label
 
+_EDGES = " ，。；：、,.;:"  # a clause's, where only its words are shown
 _POLARITY_ZH = {"negative": "负面", "neutral": "中性", "positive": "正面"}
 
 Span = tuple[int, int]
@@ -82,7 +83,7 @@ def told(schema: LabelSchema, evidence: Sequence[Evidence]) -> dict[str, Any]:
     """
     spans: dict[str, list[str]] = {}
     for one in evidence:
-        words = " ".join(one.text.split())
+        words = " ".join(one.text.split()).strip(_EDGES) or one.text
         spans.setdefault(_shown(schema.task(one.task), one.label), []).append(f"{words} {one.weight:+.2f}")
     shown = "; ".join(f"{label}: {', '.join(found)}" for label, found in spans.items())
     return {"shown": shown, "items": [asdict(one) for one in evidence]}

@@ -11,6 +11,7 @@ mkdir -p "$out"
 fankui data join --data "$FANKUI_DATA" -o "$out/labelled"
 torchrun --nproc-per-node 2 -m fankui train --config data/default-model.toml --no-track --output "$out/run" \
   --train "$FANKUI_DATA/triage/train.jsonl" --train "$out/labelled/extended.jsonl" \
-  --train data/samples/train.jsonl --train data/samples/domains.jsonl --dev "$FANKUI_DATA/triage/dev.jsonl"
+  --train data/samples/train.jsonl --train data/samples/domains.jsonl --train data/samples/contrast.jsonl \
+  --dev "$FANKUI_DATA/triage/dev.jsonl"
 fankui calibrate "$out/run/bundle" "$out/labelled/further.jsonl" \
   --test "$FANKUI_DATA/triage/dev.jsonl" --split dev -o "$out/default"

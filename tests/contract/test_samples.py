@@ -13,7 +13,7 @@ from pipeline.resources import shipped
 from pipeline.schema import LabelSchema
 
 SPLIT = ("train", "dev", "test")
-PARTS = (*SPLIT, "domains")
+PARTS = (*SPLIT, "domains", "contrast")
 
 
 def rows(part: str) -> list[dict[str, object]]:
@@ -33,7 +33,7 @@ def test_there_are_enough_and_every_task_is_labelled(schema: LabelSchema) -> Non
     assert counts["train"] >= 900
     assert counts["dev"] >= 150
     assert counts["test"] >= 150
-    assert counts["domains"] == 2697
+    assert (counts["domains"], counts["contrast"]) == (2697, 1975)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -50,9 +50,16 @@ def test_manifest_fits_the_files() -> None:
 
 
 def test_no_near_duplicates_anywhere() -> None:
-    texts = [str(row["text"]) for part in PARTS for row in rows(part)]
+    texts = [str(row["text"]) for part in PARTS if part != "contrast" for row in rows(part)]
     groups = near_duplicate_groups(texts, threshold=0.6)
     assert len(set(groups)) == len(texts)
+
+
+def test_the_near_twins_of_contrast_are_near_nothing_else() -> None:
+    others = [str(row["text"]) for part in PARTS if part != "contrast" for row in rows(part)]
+    twins = [str(row["text"]) for row in rows("contrast")]
+    groups = near_duplicate_groups([*others, *twins], threshold=0.6)
+    assert not set(groups[: len(others)]) & set(groups[len(others) :])
 
 
 def test_none_is_a_text_of_the_public_sets(shared_data: Path) -> None:

@@ -75,6 +75,6 @@ def test_evidence_names_its_words_and_reads_as_a_line(predictor: BundlePredictor
         Evidence("parts", "staff:positive", 7, 9, 0.3, "服务"),
     ]
     line = told(predictor.schema, evidence)
-    assert line["shown"] == "差: 慢 ， +0.41, 快 +0.20; staff 正面: 服务 +0.30"
+    assert line["shown"] == "差: 慢 +0.41, 快 +0.20; staff 正面: 服务 +0.30"
     assert line["items"][1] == {"task": "mood", "label": "bad", "start": 2, "end": 3, "weight": 0.2, "text": "快"}
     assert told(predictor.schema, []) == {"shown": "", "items": []}
