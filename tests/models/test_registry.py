@@ -263,7 +263,7 @@ def test_a_version_loads_without_this_repository_and_answers_the_same(
     assert run.returncode == 0, run.stderr[-3000:]
     rows = json.loads(run.stdout.splitlines()[-1])
     ours = load_predictor(bundle.path).predict_each(TEXTS)
-    assert rows[2]["sentiment"] is None
+    assert rows[2]["sentiment"] == ""  # as csv: Spark ends a job at a missing text
     assert rows[2]["error"].startswith("empty_text: ")
     for row, mine in zip(rows, ours, strict=True):
         if row["error"] is None:
