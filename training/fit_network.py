@@ -24,6 +24,7 @@ from training.continuing import Parent, continue_from
 from training.dataset import tokenize_rows
 from training.fitting import Fitted
 from training.loop import LoopResult, Trainer
+from training.processes import part_ways
 from training.progress import Progress
 from training.rows import Parts, Rows
 
@@ -61,6 +62,7 @@ def fit_network(
         f"{len(train):,} rows, on {accelerator.num_processes} x {accelerator.device.type}"
     )
     result = trainer.fit(resume=config.resume)
+    part_ways(accelerator)
     progress.say(
         f"best of {result.epochs} epochs: {result.best_epoch + 1}, dev {result.best_score:.3f} "
         f"({result.steps} steps, {result.seconds:.0f} s)"

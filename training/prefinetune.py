@@ -33,6 +33,7 @@ from training.encoder_folder import WEIGHTS, Start, read_encoder, write_encoder
 from training.leakage import LeakGuard, guard_of
 from training.loop import LoopResult, Trainer
 from training.pretrain import CHECKPOINTS, ENCODER
+from training.processes import part_ways
 from training.progress import Progress
 from training.public_labels import LabeledSet, joined_schema, labeled_rows, public_labels
 from training.public_sets import public_sets
@@ -82,6 +83,7 @@ def prefinetune(settings: PrefinetuneSettings, *, progress: Progress) -> Mapping
     trainer = _trainer(settings, start, schema, joined([public.rows, rows]), progress)
     began = time.monotonic()
     result = trainer.fit(resume=settings.resume)
+    part_ways(trainer.accelerator)
     if not trainer.accelerator.is_main_process:
         return None
     record = _record(settings, start, public, result, trainer, held=held, seconds=time.monotonic() - began)

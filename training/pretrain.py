@@ -40,6 +40,7 @@ from training.objectives import (
     start_from,
 )
 from training.packing import Batch, Corpus, batches, open_corpus
+from training.processes import part_ways
 from training.progress import Progress
 from training.public_sets import PublicSet, present_sets, public_sets
 from training.unfinished import refuse_unfinished
@@ -112,6 +113,7 @@ def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResul
         progress=progress,
     )
     standing = leg.run(resume=settings.resume)
+    part_ways(accelerator)
     if not accelerator.is_main_process:
         return None
     record = leg_record(settings, start, standing, where=where)

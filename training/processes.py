@@ -1,6 +1,10 @@
 """Which of several processes this one is, as torchrun tells it; read without torch, which takes seconds to import."""
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def process_count() -> int:
@@ -11,3 +15,13 @@ def process_count() -> int:
 def is_first() -> bool:
     """Whether this is the process that speaks and writes."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def part_ways(accelerator: "Accelerator") -> None:
+    """End the talk between the processes once all have come to the end of their common work.
+
+    A process that simply ended while another still spoke to it could abort on a busy machine
+    (gloo's threads: "terminate called without an active exception").
+    """
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
