@@ -100,7 +100,9 @@ class Result(BaseModel):
     decision: DecisionAnswer
     truncated: bool
     windows: int = Field(ge=1, description="Pieces that a long comment was read in.")
-    flags: list[str] = Field(description="out_of_scope: hardly any Chinese; contradiction: sentiment and all aspects differ.")
+    flags: list[str] = Field(
+        description="out_of_scope: hardly any Chinese; contradiction: sentiment and all aspects differ."
+    )
 
 
 class ItemError(Answered):
