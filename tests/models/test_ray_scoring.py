@@ -219,7 +219,7 @@ def test_a_killed_driver_is_run_again(tmp_path: Path, ray_address: str, tiny_bun
 
 
 def test_ctrl_c_ends_a_ray_of_its_own(tmp_path: Path, tiny_bundle: ModelBundle) -> None:
-    source = write_csv(tmp_path / "in.csv", 6000)
+    source = write_csv(tmp_path / "in.csv", 60_000)
     command = [sys.executable, "-c", DRIVER, "", str(tiny_bundle.path), str(source), str(tmp_path / "out")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": "/tmp"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
