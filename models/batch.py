@@ -30,7 +30,7 @@ from pipeline.rows import Row, RowBatch
 __all__ = ["EVIDENCE", "RowScorer", "ScoreOptions", "ScoreProgress", "ScoreSummary", "output_columns", "score_file"]
 
 _SEGMENT_ROWS = 8192
-_JOB_TEXTS = 2048  # sorted by length, they give some hundred batches of like length
+_JOB_TEXTS = 4096  # sorted by length, 1.2 % of their tokens are padding; of 2,048 it is 2.3 %
 _SLOW_SEGMENT_ROWS = 512  # with evidence a comment takes a hundred times as long
 _SLOW_JOB_TEXTS = 64
 _MOST_SEGMENT_BYTES = 1 << 20

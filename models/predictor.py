@@ -4,6 +4,7 @@
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,6 +29,9 @@ OUT_OF_SCOPE = "out_of_scope"
 
 HAN_LEAST = 0.1  # of the letters and digits; “iPhone 15 Pro 太卡” has 0.15
 KNOWN_LEAST = 0.3  # of the tokens
+
+_MARKS = re.compile(r"[\W_]+")  # all but letters and digits
+_HAN = re.compile("[\u3400-\u9fff\U00020000-\U0003ffff]+")
 
 
 @dataclass(frozen=True)
@@ -261,9 +265,8 @@ def han_fraction(text: str) -> float:
     """Share of Han characters among letters and digits; placeholders count for nothing, a text of marks alone has 0."""
     for placeholder in PLACEHOLDERS:
         text = text.replace(placeholder, "")
-    letters = [character for character in text if character.isalnum()]
-    han = sum("\u3400" <= character <= "\u9fff" or "\U00020000" <= character <= "\U0003ffff" for character in letters)
-    return han / len(letters) if letters else 0.0
+    letters = _MARKS.sub("", text)
+    return 1.0 - len(_HAN.sub("", letters)) / len(letters) if letters else 0.0
 
 
 def _cause(error: Exception) -> str:
