@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +26,8 @@ from pipeline.text import MAX_CHARS
 PATIENCE = 0.25
 """Seconds that a request steps back for each full batch of its own that goes before. Over four times what a pass takes:
 so several large requests at once still let a single comment by, and one of 256 loses three seconds at the worst."""
+
+_LOW = 5  # nice value
 
 M = TypeVar("M")
 
@@ -72,7 +76,8 @@ class Batcher(Generic[M]):
     """A queue of comments and the thread that works on it, one batch of one model at a time.
 
     `work` gets at least one place, all of one model, and gives an Outcome each. `freed` hears how many comments are no
-    longer under way, be they scored or dropped; it is called from any thread.
+    longer under way, be they scored or dropped; it is called from any thread. One that `gives_way` leaves the processor
+    to others where the system can do that.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Batcher(Generic[M]):
         *,
         freed: Callable[[int], None],
         budget: int = TOKEN_BUDGET,
+        gives_way: bool = False,
     ) -> None:
         self._work = work
         self._freed = freed
@@ -89,6 +95,7 @@ class Batcher(Generic[M]):
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
+        self._gives_way = gives_way
         # A daemon: a model that hangs must not keep the process from ending.
         threading.Thread(target=self._run, name="fankui-model", daemon=True).start()
 
@@ -122,6 +129,10 @@ class Batcher(Generic[M]):
             self._changed.notify()
 
     def _run(self) -> None:
+        if self._gives_way and sys.platform == "linux":
+            # There a thread has a priority of its own; a third of a core's time while another batcher wants it.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW)
         while batch := self._take():
             outcomes: Sequence[Outcome] = ()
             failure: Exception | None = None

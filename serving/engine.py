@@ -16,7 +16,7 @@ from models.resolving import resolve_model
 from pipeline.errors import BundleError, FeedbackError, ModelError
 from pipeline.feedback import Feedback
 from pipeline.routing import RoutingPolicy, load_policy
-from serving.batcher import Batcher, Outcome, Place, Request
+from serving.batcher import Batcher, Outcome, Place, Request, cost
 from serving.intake import Refused
 from serving.metrics import Metrics
 from serving.places import Places
@@ -28,6 +28,7 @@ from serving.waiting import waited_for
 
 _LOGGER = logging.getLogger("fankui.serving")
 _PROBE_TIMEOUT = 2.0  # seconds; a platform's own probe gives up after about as long
+_SHORT = 256  # tokens of a request that goes ahead: a pass of 7 ms on one core
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,10 @@ class Engine:
         self.settings = settings
         self.metrics = metrics
         self.places = Places(settings.max_in_flight, told=metrics.in_flight)
-        self._batcher = Batcher[ActiveModel](self._work, freed=self.places.give_back)
+        # Two queues, because a pass cannot be broken off: one comment of 2,000 characters takes 50 ms, in which a dozen
+        # short ones would wait behind it. With one queue p99 at half the peak rate was 103 ms, with two it is 30 to 44.
+        self._short = Batcher[ActiveModel](self._work, freed=self.places.give_back)
+        self._long = Batcher[ActiveModel](self._work, freed=self.places.give_back, gives_way=True)
         self._worked_at = time.monotonic()  # end of the last pass that gave an answer; -inf where the last one failed
         self._began_at = math.inf  # start of the pass under way
         self._probing = asyncio.Lock()
@@ -128,7 +132,8 @@ class Engine:
 
     def close(self) -> None:
         """Let the thread end once its work is done."""
-        self._batcher.close()
+        self._short.close()
+        self._long.close()
 
     async def _ask(
         self, comments: Sequence[Feedback], active: ActiveModel, *, timeout: float, receive: Receive | None = None
@@ -142,12 +147,13 @@ class Engine:
             deadline=time.monotonic() + timeout,
             answer=loop.create_future(),
         )
-        self._batcher.put(request)
+        batcher = self._short if sum(cost(comment.text) for comment in comments) <= _SHORT else self._long
+        batcher.put(request)
         try:
             return await waited_for(request.answer, timeout=timeout, receive=receive)
         finally:
             if request.queued:
-                self._batcher.leave(request)
+                batcher.leave(request)
 
     def _work(self, batch: Sequence[Place[ActiveModel]]) -> list[Outcome]:
         """One pass, in the batcher's thread."""

@@ -4,6 +4,7 @@ What is kept are probabilities, bit for bit, under a hash of the prepared text; 
 another takes its answers along.
 """
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,8 +26,12 @@ class RepeatPredictor(BundlePredictor):
         )
         self._inner = inner
         self._cache = AnswerCache(_layout(inner), entries=entries)
-        self.passed = 0
-        """How many texts the model has scored so far."""
+        self._counts = threading.local()
+
+    @property
+    def passed(self) -> int:
+        """How many texts the model has scored so far in the thread that asks."""
+        return int(getattr(self._counts, "passed", 0))
 
     def columns(self, prepared: Sequence[Prepared]) -> Columns:
         """Probabilities of prepared texts; embeddings are not kept, so that there are none."""
@@ -59,7 +64,7 @@ class RepeatPredictor(BundlePredictor):
         rows[_OUT] = [OUT_OF_SCOPE in flags for flags in columns.flags]
         # Not what is refused as no number: the next try may go well.
         if all(np.isfinite(rows[task.name]).all() for task in self.schema.tasks):
-            self.passed += len(prepared)
+            self._counts.passed = self.passed + len(prepared)
             self._cache.keep([prepared_key(item) for item in prepared], rows)
         return rows
 

@@ -16,6 +16,17 @@ def test_every_text_is_in_exactly_one_batch() -> None:
     assert all(len(batch) * max(lengths[i] for i in batch) <= 64 for batch in batches)
 
 
+def test_few_texts_of_unlike_length_are_not_padded_to_the_longest() -> None:
+    lengths = [200, 150, 40, 39, 38, 10, 9]
+    batches = list(token_batches(lengths))
+    assert batches == [[0], [1], [2, 3, 4], [5, 6]]  # within the budget the first four would have been one
+
+
+def test_many_texts_fill_the_budget() -> None:
+    batches = list(token_batches([10] * 200, budget=100))
+    assert [len(batch) for batch in batches] == [10] * 20
+
+
 def test_nothing_gives_no_batch() -> None:
     assert list(token_batches([])) == []
 
