@@ -97,6 +97,7 @@ class Leg:
                     saved = seconds
                 if wanted:
                     raise KeyboardInterrupt
+        self.shared = self.model  # see part_ways
         return standing
 
     def _step(self, batch: Batch, standing: Standing, share: float) -> Standing:

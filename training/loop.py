@@ -105,6 +105,7 @@ class Trainer:
             if stop.wanted:
                 raise KeyboardInterrupt
         self.accelerator.wait_for_everyone()
+        self.model = self.classifier  # see part_ways
         checkpoint.load_best(self.folder, self.classifier)
         return LoopResult(
             epochs=standing.epoch,

@@ -21,7 +21,9 @@ def part_ways(accelerator: "Accelerator") -> None:
     """End the talk between the processes once all have come to the end of their common work.
 
     A process that simply ended while another still spoke to it could abort on a busy machine
-    (gloo's threads: "terminate called without an active exception").
+    (gloo's threads: "terminate called without an active exception"). No wrapped model may be held any longer: one that
+    outlives the group ends it with the interpreter's lock in hand, for which a thread of gloo may be waiting, forever.
     """
     accelerator.wait_for_everyone()
+    accelerator.free_memory()
     accelerator.end_training()

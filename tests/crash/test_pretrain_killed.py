@@ -44,7 +44,11 @@ def start(arguments: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
 
 
 def finish(process: "subprocess.Popen[bytes]", log: Path) -> None:
-    assert process.wait(timeout=200) == 0, log.read_text(encoding="utf-8")
+    try:
+        assert process.wait(timeout=200) == 0, log.read_text(encoding="utf-8")
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_two_processes_go_on_after_a_kill(data: Path, tmp_path: Path) -> None:
