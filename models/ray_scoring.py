@@ -26,7 +26,7 @@ from models.onnx_model import PRECISION_VARIABLE
 from models.ray_actor import Reader, Scorer, Work
 from models.ray_input import FORMATS, Source, row_groups
 from models.ray_job import MOST_TRIES, Report, finish, open_job
-from models.ray_session import Session, ray_session
+from models.ray_session import Session, lasting_interrupt, ray_session
 from pipeline.columns import require_columns
 from pipeline.errors import DataError, UsageError
 from pipeline.readers import FORMATS as ALL_FORMATS
@@ -93,8 +93,9 @@ def score_with_ray(
             registered=model.version,
             precision=os.environ.get(PRECISION_VARIABLE),
         )
-        with ray_session(address, actors=actors) as session:
+        with lasting_interrupt() as check, ray_session(address, actors=actors) as session:
             for report in _persistent(work, bundle, session):
+                check()
                 reports.append(report)
                 if progress is not None:
                     progress(sum(one.rows for one in reports))

@@ -3,13 +3,16 @@
 import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pipeline.errors import FeedbackError
@@ -68,6 +71,33 @@ def ray_session(address: str | None, *, actors: int | None = None, dashboard: bo
         ray.shutdown()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def lasting_interrupt() -> Iterator[Callable[[], None]]:
+    """What it gives raises KeyboardInterrupt if a Ctrl-C has come since: to be called between pieces of work.
+
+    Python raises it wherever the program happens to be, and inside a callback of Ray's C++ it is swallowed without a
+    word. Outside the main thread, where Python allows no handlers, there is none.
+    """
+    seen = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        seen.set()
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if seen.is_set():
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _start(where: str | None, folder: Path | None, actors: int | None, dashboard: bool) -> None:
