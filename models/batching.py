@@ -45,15 +45,16 @@ def _cheapest(ordered: Sequence[int], budget: int) -> list[tuple[int, int]]:
     """Batches that together cost least: the tokens of each, padding included, and what a pass costs by itself."""
     costs, starts = [0], [0]
     for end in range(1, len(ordered) + 1):
-        best, chosen = None, end - 1
-        for start in range(end - 1, -1, -1):
+        chosen = end - 1  # alone, whatever its length
+        best = costs[chosen] + ordered[chosen] + _PASS
+        for start in range(end - 2, -1, -1):
             tokens = (end - start) * ordered[start]
-            if end - start > 1 and tokens > budget:
+            if tokens > budget:
                 break  # an earlier start is longer still
             cost = costs[start] + tokens + _PASS
-            if best is None or cost < best:
+            if cost < best:
                 best, chosen = cost, start
-        costs.append(best or 0)
+        costs.append(best)
         starts.append(chosen)
     found = []
     end = len(ordered)

@@ -84,7 +84,7 @@ class Engine:
         self.metrics = metrics
         self.places = Places(settings.max_in_flight, told=metrics.in_flight)
         # Two queues, because a pass cannot be broken off: one comment of 2,000 characters takes 50 ms, in which a dozen
-        # short ones would wait behind it. With one queue p99 at half the peak rate was 103 ms, with two it is 30 to 44.
+        # short ones would wait behind it. With one queue p99 at half the peak rate was 103 ms, with two it is some 43.
         self._short = Batcher[ActiveModel](self._work, freed=self.places.give_back)
         self._long = Batcher[ActiveModel](self._work, freed=self.places.give_back, gives_way=True)
         self._worked_at = time.monotonic()  # end of the last pass that gave an answer; -inf where the last one failed
@@ -131,7 +131,7 @@ class Engine:
         _LOGGER.info("model_replaced", extra={"fields": {"model_version": active.version}})
 
     def close(self) -> None:
-        """Let the thread end once its work is done."""
+        """Let the threads end once their work is done."""
         self._short.close()
         self._long.close()
 
