@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from statistics import fmean
 
 import torch
 from accelerate import Accelerator
@@ -32,7 +31,6 @@ from training.unfinished import begins_anew
 
 _RECORD_STEPS = 20  # steps whose means make one point of the curves
 _FINAL_RATE = 0.01  # of the greatest: the last steps still do something
-_CHECKPOINT_SECONDS = 300.0  # at the latest, also where steps are slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class LegSettings:
     weight_decay: float = 0.01
     clip: float = 1.0  # greatest norm of a gradient
     bf16: bool = False
-    checkpoint_steps: int = 200
+    checkpoint_seconds: float = 60.0  # between two checkpoints
 
 
 @dataclass
@@ -63,7 +61,7 @@ class Leg:
     device: torch.device = field(init=False)
     optimizer: AdamW = field(init=False)
     shared: nn.Module = field(init=False)  # the model, with gradients averaged over the processes
-    recent: list[tuple[float, ...]] = field(init=False, default_factory=list)  # losses since the last point
+    recent: list[Losses] = field(init=False, default_factory=list)  # since the last point, detached
 
     def __post_init__(self) -> None:
         self.device = self.accelerator.device
@@ -74,7 +72,10 @@ class Leg:
             eps=1e-6,
             fused=True,
         )
-        self.shared, self.optimizer = self.accelerator.prepare(self.model.to(self.device), optimizer)
+        shared, self.optimizer = self.accelerator.prepare(self.model.to(self.device), optimizer)
+        # One process on a GPU: a step of 4x256 would otherwise wait for its small kernels to be started.
+        alone = self.device.type == "cuda" and self.accelerator.num_processes == 1
+        self.shared = torch.compile(shared, dynamic=False) if alone else shared
 
     def run(self, *, resume: bool) -> Standing:
         """Train to the end of the leg. Ctrl-C and SIGTERM save a checkpoint and raise KeyboardInterrupt.
@@ -91,8 +92,7 @@ class Leg:
                 seconds, wanted = self._agreed(before + time.monotonic() - began, stop.wanted)
                 standing = replace(standing, seconds=seconds)
                 advance(round(1000 * self._share(standing)), note=_note(standing))
-                late = seconds - saved >= _CHECKPOINT_SECONDS
-                if wanted or late or standing.step % self.settings.checkpoint_steps == 0:
+                if wanted or seconds - saved >= self.settings.checkpoint_seconds:
                     self._save(standing)
                     saved = seconds
                 if wanted:
@@ -105,7 +105,7 @@ class Leg:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        mine = batch.part(self.accelerator.process_index, self.accelerator.num_processes).to(self.device)
+        mine = batch.part(self.accelerator.process_index, self.accelerator.num_processes)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.settings.bf16):
             losses: Losses = self.shared(mine)
         self.accelerator.backward(losses.total)
@@ -116,19 +116,20 @@ class Leg:
 
     def _recorded(self, standing: Standing, losses: Losses, *, rate: float, tokens: int) -> Standing:
         """Add to the running means; every few steps they become a point of the curves."""
-        values = tuple(float(value.detach()) for value in losses)
-        if not math.isfinite(values[0]):
-            raise FeedbackError(
-                "loss_not_finite",
-                f"the loss of step {standing.step} is not a number; start again with a smaller --learning-rate",
-            )
-        self.recent.append(values)
+        # Read only once in a while: to read a loss is to wait for the GPU.
+        self.recent.append(Losses(*(value.detach() for value in losses)))
         if standing.step % _RECORD_STEPS:
             return standing
         # After a resumption at any step, the first point is the mean of fewer.
-        columns = zip(*self.recent, strict=True)
-        means = {name: fmean(column) for name, column in zip(("loss", "mlm", "rtd", "found"), columns, strict=True)}
+        columns = (torch.stack(column).double().mean() for column in zip(*self.recent, strict=True))
+        means = {name: float(mean) for name, mean in zip(("loss", "mlm", "rtd", "found"), columns, strict=True)}
         self.recent = []
+        if not math.isfinite(means["loss"]):
+            raise FeedbackError(
+                "loss_not_finite",
+                f"a loss of the {_RECORD_STEPS} steps to {standing.step} is not a number; start again with a smaller "
+                "--learning-rate",
+            )
         point = {"step": standing.step, "tokens": standing.step * tokens, "seconds": standing.seconds, "rate": rate}
         return replace(standing, history=(*standing.history, point | means))
 

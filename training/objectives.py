@@ -93,8 +93,8 @@ class MaskedModelling(nn.Module):
         ids = torch.where(batch.chosen & (fate < 0.8), self.mask_id, batch.ids)
         ids = torch.where(batch.chosen & (fate >= 0.9), anything, ids)
         hidden = _encoded(self.encoder, batch, seen=_seen(self.encoder, batch), input_ids=ids)
-        logits = self.guess(hidden[batch.chosen], _table(self.encoder))
-        gold = batch.ids[batch.chosen]
+        logits = self.guess(hidden.flatten(0, 1)[batch.picked], _table(self.encoder))
+        gold = batch.ids.flatten()[batch.picked]
         loss = functional.cross_entropy(logits.float(), gold)
         guessed = (logits.argmax(-1) == gold).float().mean()
         return Losses(loss, loss.detach(), torch.zeros_like(loss), guessed)
@@ -125,15 +125,16 @@ class ReplacedDetection(nn.Module):
         seen = _seen(self.encoder, batch)
         inputs = self.narrow(functional.embedding(masked, table))
         inner = _encoded(self.generator, batch, seen=seen, inputs_embeds=inputs)
-        logits = self.guess(inner[batch.chosen], table).float()
-        gold = batch.ids[batch.chosen]
+        logits = self.guess(inner.flatten(0, 1)[batch.picked], table).float()
+        gold = batch.ids.flatten()[batch.picked]
         mlm = functional.cross_entropy(logits, gold)
         drawn = _drawn(logits.detach())
-        replaced = batch.ids.masked_scatter(batch.chosen, drawn)
+        replaced = batch.ids.flatten().scatter(0, batch.picked, drawn).view_as(batch.ids)
         hidden = _encoded(self.encoder, batch, seen=seen, input_ids=replaced)
-        verdict = self.judge(hidden).squeeze(-1)[batch.ordinary].float()
-        wrong = (replaced != batch.ids)[batch.ordinary]
-        rtd = functional.binary_cross_entropy_with_logits(verdict, wrong.float())
+        verdict = self.judge(hidden).squeeze(-1).float()
+        wrong = replaced != batch.ids
+        each = functional.binary_cross_entropy_with_logits(verdict, wrong.float(), reduction="none")
+        rtd = (each * batch.ordinary).sum() / batch.ordinary.sum()
         told = ((verdict > 0) & wrong).sum() / wrong.sum().clamp(min=1)
         return Losses(mlm + _RTD_WEIGHT * rtd, mlm.detach(), rtd.detach(), told)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import nn
@@ -106,7 +107,7 @@ def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResul
     leg = Leg(
         model=model,
         settings=settings.leg,
-        batches=lambda: _batches(settings),
+        batches=lambda: _batches(settings, device),
         folder=settings.output / CHECKPOINTS,
         key=_key(settings),
         accelerator=accelerator,
@@ -237,7 +238,7 @@ def _begun_from(settings: PretrainSettings, start: Start | None) -> str | None:
     return f"{settings.init.resolve().name} (sha256 {file_digest(settings.init / WEIGHTS)[:12]})"
 
 
-def _batches(settings: PretrainSettings) -> Iterator[Batch]:
+def _batches(settings: PretrainSettings, device: torch.device) -> Iterator[Batch]:
     return batches(
         open_corpus(settings.corpus),
         rows=settings.rows,
@@ -247,6 +248,7 @@ def _batches(settings: PretrainSettings) -> Iterator[Batch]:
         specials=len(SPECIALS),
         # A later leg reads in another order.
         seed=settings.seed if settings.init is None else settings.seed + 1,
+        device=device,
     )
 
 

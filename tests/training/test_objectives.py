@@ -59,7 +59,7 @@ def test_only_chosen_tokens_are_guessed(batch: Batch) -> None:
     seen: list[int] = []
     model.guess.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
     model(batch)
-    assert seen == [int(batch.chosen.sum())]
+    assert seen == [int(batch.chosen.sum())] == [len(batch.picked)]
 
 
 def test_encoder_sees_the_generators_guesses_and_never_the_mask(batch: Batch) -> None:

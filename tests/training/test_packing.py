@@ -24,15 +24,15 @@ def test_rows_are_full_and_positions_are_those_of_the_document(small_corpus: Pat
     opening = ids == ids[0]
     assert (positions[opening] == 0).all()
     # Behind an opening the positions count on, also from one row to the next.
-    assert (np.diff(positions)[~opening[1:]] == 1).all()
-    assert (np.diff(rows.segments.ravel()) == opening[1:]).all()
+    assert (positions.diff()[~opening[1:]] == 1).all()
+    assert (rows.segments.ravel().diff() == opening[1:]).all()
 
 
 def test_an_epoch_holds_every_token_once(small_corpus: Path) -> None:
     corpus = open_corpus(small_corpus)
     stored = np.concatenate([corpus.load(file) for file in corpus.shards["general"]]) & 0x7FFF
     rows = packed(corpus, "general", rows=1, length=len(stored), seed=3)
-    assert sorted(next(rows).ids.ravel()) == sorted(stored)
+    assert sorted(next(rows).ids.ravel().tolist()) == sorted(stored.tolist())
 
 
 def test_documents_do_not_see_each_other(small_corpus: Path) -> None:
@@ -62,13 +62,24 @@ def test_share_of_feedback(small_corpus: Path, share: float, rows: int) -> None:
 
 
 def test_words_are_chosen_whole_and_specials_never() -> None:
-    starts = np.array([[True, True, False, True, False, True]] * 500)
-    ordinary = np.array([[False, True, True, True, True, False]] * 500)
-    chosen = choose_words(starts, ordinary, share=0.25, rng=np.random.default_rng(1))
-    assert (chosen[:, 1] == chosen[:, 2]).all()
-    assert (chosen[:, 3] == chosen[:, 4]).all()
+    starts = torch.tensor([[True, True, False, True, False, True]] * 500)
+    ordinary = torch.tensor([[False, True, True, True, True, False]] * 500)
+    picked = choose_words(starts, ordinary, share=0.25, random=torch.Generator().manual_seed(1))
+    assert len(set(picked.tolist())) == 750  # always as many, of 3,000
+    chosen = torch.zeros(3000, dtype=torch.bool).index_fill_(0, picked, True).view(500, 6)
+    torn = (chosen[:, 1] ^ chosen[:, 2]).sum() + (chosen[:, 3] ^ chosen[:, 4]).sum()
+    assert torn <= 1  # the last one drawn
     assert not chosen[:, [0, 5]].any()
-    assert chosen[:, 1].mean() == pytest.approx(0.25, abs=0.06)
+    assert chosen[:, 1].float().mean() == pytest.approx(0.375, abs=0.06)
+
+
+def test_a_process_has_its_rows_and_the_tokens_chosen_in_them(small_corpus: Path) -> None:
+    batch = first(small_corpus)
+    parts = [batch.part(number, 2) for number in range(2)]
+    assert torch.stack([part.ids for part in parts], 1).view_as(batch.ids).equal(batch.ids)
+    for part in parts:
+        assert part.picked.equal(part.chosen.flatten().nonzero().squeeze(-1))
+    assert sum(len(part.picked) for part in parts) == len(batch.picked)
 
 
 def test_batches_go_on_over_epochs(small_corpus: Path) -> None:

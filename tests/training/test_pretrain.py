@@ -17,7 +17,6 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
 import fankui
-import training.leg
 from models.network import load_encoder
 from models.tokenization import load_tokenizer
 from pipeline.errors import ConfigError, DataError, UsageError
@@ -30,7 +29,7 @@ from training.objectives import Shape
 from training.pretrain import PretrainResult, PretrainSettings, pretrain
 from training.progress import Advance, Silent
 
-LEG = LegSettings(steps=24, learning_rate=3e-3, checkpoint_steps=5)
+LEG = LegSettings(steps=24, learning_rate=3e-3, checkpoint_seconds=0.05)
 
 
 class Heard(Silent):
@@ -198,7 +197,7 @@ def test_a_corpus_of_other_data_is_not_used(
     assert caught.value.code == "corpus_differs"
 
 
-def test_slow_steps_are_saved_by_the_clock(settings: PretrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_come_by_the_clock(settings: PretrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[int] = []
 
     def save(folder: Path, standing: Standing, **_: object) -> Path:
@@ -206,11 +205,11 @@ def test_slow_steps_are_saved_by_the_clock(settings: PretrainSettings, monkeypat
         return folder
 
     monkeypatch.setattr(checkpoint, "save", save)
-    seldom = replace(settings, leg=replace(LEG, steps=3, checkpoint_steps=1000))
+    seldom = replace(settings, leg=replace(LEG, steps=3, checkpoint_seconds=1000.0))
     finished(seldom)
     assert saved == []
-    monkeypatch.setattr(training.leg, "_CHECKPOINT_SECONDS", 0.0)
-    finished(replace(seldom, output=settings.output.with_name("slow")))
+    often = replace(seldom.leg, checkpoint_seconds=0.0)
+    finished(replace(seldom, leg=often, output=settings.output.with_name("often")))
     assert saved == [1, 2, 3]
 
 
