@@ -60,7 +60,7 @@ class Leg:
     progress: Progress
     device: torch.device = field(init=False)
     optimizer: AdamW = field(init=False)
-    shared: nn.Module = field(init=False)  # the model, with gradients averaged over the processes
+    shared: Callable[[Batch], Losses] = field(init=False)  # the model; gradients are averaged over the processes
     recent: list[Losses] = field(init=False, default_factory=list)  # since the last point, detached
 
     def __post_init__(self) -> None:
