@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from pipeline.feedback import Example, Feedback
 from pipeline.schema import LabelSchema, load_schema
+from tests.postgresql import PostgresqlServer, find_binaries
 
 # A pipeline must not fail by chance: there the examples follow from the test itself, elsewhere they are new each time.
 settings.register_profile("ci", derandomize=True)
@@ -90,6 +91,30 @@ def java() -> Path:
     if found is None:
         pytest.skip("needs java: apt-get install openjdk-17-jre-headless")
     return Path(found)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL that runs; skips where it is not installed. A test that stops it starts it again."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("needs postgresql: apt-get install postgresql")
+    server = PostgresqlServer(binaries)
+    try:
+        server.create()
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What `--store` is given, for an empty database of either kind."""
+    if request.param == "sqlite":
+        return str(tmp_path / "store.db")
+    url: str = request.getfixturevalue("postgresql").new_database()
+    return url
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""One module for every version of the tables, never changed once released."""

@@ -1,0 +1,138 @@
+"""The tables. What is here and what migrations/ builds are the same, which a test compares."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from serving.store.columns import UtcTime
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("key_fingerprint", String(64), nullable=False),  # of the API key that posted it, or "anonymous"
+    Column("body_digest", String(64), nullable=False),  # tells a repeated post from another one with the same id
+    Column("customer_ref", String(300)),
+    Column("channel", String(200)),
+    Column("tier", String(200)),
+    Column("text", Text, nullable=False),  # normalized and masked
+    Column("metadata", JSON, nullable=False),
+    Column("created_at", UtcTime, nullable=False),  # when the customer wrote it, as far as that was told
+    Column("received_at", UtcTime, nullable=False),
+    Column("model_version", Text, nullable=False),
+    Column("schema_version", Text, nullable=False),
+    Column("prediction", JSON, nullable=False),  # the result as it was answered, without the decision
+    Column("decision", JSON, nullable=False),
+    Column("signals", JSON, nullable=False),  # repeat contact, near-duplicate
+    Column("queue", Text, nullable=False),
+    Column("zone", String(16), nullable=False),
+    Column("category", String(64)),  # the label that holds: a person's where one corrected it
+    Column("urgency", String(64)),  # likewise
+    Column("grave", Boolean, nullable=False),
+    Column("due_at", UtcTime),  # by when somebody has to have answered
+    Column("status", String(16), nullable=False),
+    Column("status_at", UtcTime, nullable=False),
+    Column("cycle", Integer, nullable=False),  # how often it was reopened
+    Column("responded_at", UtcTime),  # of this cycle: in progress, or resolved at once
+    Column("resolved_at", UtcTime),
+    Column("callback_due_at", UtcTime),
+    Column("overdue_at", UtcTime),
+    Column("escalation", Integer, nullable=False),  # level, 0 for none
+    Column("clock_at", UtcTime),  # when the clock has to look at it next
+    Index(None, "received_at", "id"),
+    Index(None, "status", "received_at", "id"),
+    Index(None, "queue", "received_at", "id"),
+    Index(None, "customer_ref", "received_at", "id"),
+    Index(None, "clock_at"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", String(64), primary_key=True),  # fingerprint of the API key, or "anonymous"
+    Column("key", String(255), primary_key=True),
+    Column("body_digest", String(64), nullable=False),
+    Column("claim", String(64)),  # who is at work on it; empty once it is done
+    Column("claimed_until", UtcTime, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("status", Integer),  # of the answer, with its body and Location, once it is done
+    Column("body", LargeBinary),
+    Column("location", String(700)),
+    Index(None, "created_at"),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("feedback_id", ForeignKey("feedback.id", ondelete="CASCADE"), nullable=False),
+    Column("task", String(64), nullable=False),
+    Column("label", JSON, nullable=False),  # canonical, as pipeline/gold.py gives it
+    Column("by", String(200), nullable=False),
+    Column("why", Text),  # masked
+    Column("created_at", UtcTime, nullable=False),
+    Index(None, "feedback_id", "created_at"),
+)
+
+status_history = Table(
+    "status_history",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("feedback_id", ForeignKey("feedback.id", ondelete="CASCADE"), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("by", String(200), nullable=False),
+    Column("assignee", String(200)),
+    Column("note", Text),  # masked
+    Column("at", UtcTime, nullable=False),
+    Index(None, "feedback_id", "at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(64), primary_key=True),  # follows from what happened, so that it cannot be there twice
+    Column("type", String(64), nullable=False),
+    Column("subject", String(200), nullable=False),  # id of the feedback; no key, for it outlives its erasure
+    Column("data", JSON, nullable=False),  # ids, labels and times; never text
+    Column("created_at", UtcTime, nullable=False),
+    Column("delivered", Boolean, nullable=False),
+    Column("delivered_at", UtcTime),
+    Column("attempts", Integer, nullable=False),
+    Index(None, "delivered", "created_at", "id"),
+    Index(None, "subject"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("held_until", UtcTime, nullable=False),
+    Column("term", Integer, nullable=False),  # grows with every new holder
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
