@@ -2,12 +2,13 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.ddl.impl import DefaultImpl
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Index, inspect, text
+from sqlalchemy import Table, inspect, text
 
 from pipeline.errors import ConfigError
 from serving.store.database import Database, open_database
@@ -50,14 +51,14 @@ def test_a_migration_that_fails_leaves_nothing_behind(store_url: str, monkeypatc
     database = open_database(store_url, timeout=2.0)
     made: list[object] = []
 
-    def create_index(self: DefaultImpl, index: Index, **options: object) -> None:
-        made.append(index)
+    def create_table(self: DefaultImpl, table: Table, **options: Any) -> None:
+        made.append(table)
         assert len(made) < 4
-        original(self, index, **options)
+        original(self, table, **options)
 
-    original = DefaultImpl.create_index
+    original = DefaultImpl.create_table
     with monkeypatch.context() as patch:
-        patch.setattr(DefaultImpl, "create_index", create_index)
+        patch.setattr(DefaultImpl, "create_table", create_table)
         with pytest.raises(AssertionError):
             upgrade(database)
     assert database.read(lambda connection: inspect(connection).get_table_names()) == []
