@@ -19,6 +19,7 @@ class Feedback:
     created_at: datetime | None = None
     customer_ref: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    signals: tuple[str, ...] = ()  # what is known of it beside its text, such as repeat_contact
 
 
 @dataclass(frozen=True, slots=True)

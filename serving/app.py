@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -11,12 +12,15 @@ from starlette.types import ASGIApp
 from serving import health, routes
 from serving.body_limit import BodyLimit
 from serving.classify import ClassifyFirst
-from serving.engine import start_engine
+from serving.engine import Engine, start_engine
 from serving.envelope import DOCS_PATH, Envelope
 from serving.follow import follow_champion
 from serving.openapi import API_VERSION, TITLE, describe
 from serving.problems import answer_in_problems
 from serving.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from serving.keeping import Keeper
 
 
 class Application(FastAPI):
@@ -36,9 +40,11 @@ class Application(FastAPI):
 def create_app(settings: ServeSettings) -> FastAPI:
     """Load the model and build the application around it.
 
-    Raises BundleError where the model cannot be chosen, opened or used, ConfigError for the routing policy.
+    Raises BundleError where the model cannot be chosen, opened or used, ConfigError for the routing policy
+    or the store.
     """
     engine = start_engine(settings)
+    keeper = _keeper(engine, settings)
     app = Application(
         title=TITLE,
         version=API_VERSION,
@@ -55,6 +61,11 @@ def create_app(settings: ServeSettings) -> FastAPI:
     app.state.engine = engine
     app.include_router(routes.router)
     app.include_router(health.router)
+    app.state.keeper = keeper
+    if keeper is not None:
+        from serving import feedback_routes
+
+        app.include_router(feedback_routes.router)
     answer_in_problems(app)
     describe(app, settings)
     return app
@@ -68,11 +79,24 @@ def follows_champion(settings: ServeSettings) -> bool:
 def _lifespan(*, follows: bool) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = app.state.engine
-        following = asyncio.create_task(follow_champion(engine)) if follows else None
+        engine, keeper = app.state.engine, app.state.keeper
+        tasks = [asyncio.create_task(follow_champion(engine))] if follows else []
+        if keeper is not None:
+            tasks.append(asyncio.create_task(keeper.run_clock()))
         yield
-        if following is not None:
-            following.cancel()
+        for task in tasks:
+            task.cancel()
+        if keeper is not None:
+            await keeper.close()
         engine.close()
 
     return lifespan
+
+
+def _keeper(engine: Engine, settings: ServeSettings) -> "Keeper | None":
+    """The store; SQLAlchemy takes 0.2 s to import, which a server without one is spared."""
+    if settings.store is None:
+        return None
+    from serving.keeping import open_keeper
+
+    return open_keeper(engine, settings)

@@ -112,6 +112,32 @@ _AllowedHost = Annotated[
         "variable separated by spaces. Keeps web pages from reaching a local server through a name of theirs.",
     ),
 ]
+_Store = Annotated[
+    str | None,
+    typer.Option(
+        envvar="FANKUI_STORE",
+        help="Keep comments that are posted to /v1/feedback, personal data masked: the path of a SQLite file, which is "
+        "made where there is none, or postgresql://USER:PASSWORD@HOST/NAME (better in the variable: other users of "
+        "this machine see command lines). Without it nothing is kept anywhere.",
+    ),
+]
+_StoreTimeout = Annotated[
+    float,
+    typer.Option(
+        envvar="FANKUI_STORE_TIMEOUT",
+        min=0.1,
+        help="Seconds to wait for the store, for a lock or a connection, before a request is answered with 503.",
+    ),
+]
+_RepeatDays = Annotated[
+    float,
+    typer.Option(
+        envvar="FANKUI_REPEAT_DAYS",
+        min=0.0,
+        max=3650.0,
+        help="Days in which another comment of the same customer counts as a repeated contact.",
+    ),
+]
 
 
 def serve(
@@ -130,8 +156,13 @@ def serve(
     read_timeout: _ReadTimeout = 10.0,
     shutdown_timeout: _ShutdownTimeout = 30,
     allowed_host: _AllowedHost = None,
+    store: _Store = None,
+    store_timeout: _StoreTimeout = 5.0,
+    repeat_days: _RepeatDays = 7.0,
 ) -> None:
     """Score over HTTP: POST /v1/classify, GET /v1/labels, /v1/models, /health/live, /health/ready, /metrics.
+
+    With a store also POST and GET /v1/feedback, its corrections and statuses, and GET /v1/export.
 
     What waits is scored together, up to a budget of tokens. Logs are JSON lines on standard error and hold no text.
     SIGTERM lets requests under way finish.
@@ -157,6 +188,9 @@ def serve(
         read_timeout=read_timeout,
         shutdown_timeout=shutdown_timeout,
         allowed_hosts=tuple(name.lower() for name in allowed_host or ()),
+        store=store or None,
+        store_timeout=store_timeout,
+        repeat_days=repeat_days,
     )
     if workers == 1:
         from serving.run import run

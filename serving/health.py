@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving.metrics import CONTENT_TYPE
@@ -20,11 +20,16 @@ async def live(engine: EngineDep) -> HealthAnswer:
     return HealthAnswer(status="live", model_version=engine.active.version)
 
 
-@router.get("/health/ready", summary="The model answers", responses=problems(503))
-async def ready(engine: EngineDep) -> HealthAnswer:
-    """A forward pass succeeded within the last seconds, or one is under way; one is made where neither is so."""
+@router.get("/health/ready", summary="The model answers, and the store can be written", responses=problems(503))
+async def ready(request: Request, engine: EngineDep) -> HealthAnswer:
+    """A forward pass succeeded within the last seconds, or one is under way; one is made where neither is so.
+
+    Where the server has a store, that can be written too.
+    """
     if not await engine.ready():
         raise RequestProblem("not_ready", "the model did not answer the probe; send requests elsewhere until it does")
+    if request.app.state.keeper is not None:
+        await request.app.state.keeper.check()
     return HealthAnswer(status="ready", model_version=engine.active.version)
 
 

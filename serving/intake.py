@@ -4,7 +4,7 @@ Duplicate keys, NaN, Infinity, 1e999 and lone surrogates are refused, wherever t
 for their own item only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,11 @@ def _item(value: Any) -> Feedback | Refused:
         item = Item.model_validate(value)
     except ValidationError as error:
         return Refused(RequestProblem("invalid_item", _invalid(error)), _id(value))
+    return feedback_of(item)
+
+
+def feedback_of(item: Item) -> Feedback:
+    """The comment of a checked item."""
     return Feedback(
         text=item.text,
         id=item.id or "",
@@ -105,8 +110,12 @@ def _id(value: Any) -> str:
 
 
 def _invalid(error: ValidationError) -> str:
+    told = wrong_fields(error, known=Item.model_fields)
+    return f"expected an item with {', '.join(Item.model_fields)}, of which only text is needed; {told}"
+
+
+def wrong_fields(error: ValidationError, *, known: Container[str]) -> str:
     """What is wrong with which field. Names only fields of ours: an unknown one may be the comment itself."""
-    known = Item.model_fields
     told = []
     for entry in error.errors(include_url=False, include_context=False, include_input=False):
         field = entry["loc"][0] if entry["loc"] else None
@@ -116,4 +125,4 @@ def _invalid(error: ValidationError) -> str:
             told.append("found a field that is not known")
         else:
             told.append(f"{field}: {entry['msg'].removeprefix('Value error, ')}")
-    return f"expected an item with {', '.join(known)}, of which only text is needed; {'; '.join(dict.fromkeys(told))}"
+    return "; ".join(dict.fromkeys(told))

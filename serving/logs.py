@@ -42,8 +42,14 @@ def tell_start(settings: ServeSettings, *, model_version: str, origin: str) -> N
         "model_version": model_version,
         "origin": origin,
         "workers": settings.workers,
+        "store": _kind(settings.store),
     }
     _LOGGER.info("starting", extra={"fields": fields})
+
+
+def _kind(store: str | None) -> str | None:
+    """Which database, without where it is or with what password."""
+    return None if store is None else "postgresql" if store.startswith("postgres") else "sqlite"
 
 
 def logging_config() -> dict[str, Any]:

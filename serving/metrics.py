@@ -77,6 +77,12 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
+        self._recorded = Counter(
+            "fankui_feedback", "Comments posted to be kept, by outcome.", ["outcome"], registry=self.registry
+        )
+        self._store_failures = Counter(
+            "fankui_store_failures", "Transactions that the store failed, by cause.", ["cause"], registry=self.registry
+        )
         self._version = ""
         # Looking a figure up by its labels takes longer than adding to it.
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -120,6 +126,14 @@ class Metrics:
         """Count comments that no model saw because they are no comments."""
         if count:
             self._comments.labels(version, "error").inc(count)
+
+    def recorded(self, outcome: str) -> None:
+        """Count a comment that was stored, or whose answer was replayed."""
+        self._recorded.labels(outcome).inc()
+
+    def store_failed(self, cause: str) -> None:
+        """Count a transaction that failed. `cause` is a database's code, of which there are few."""
+        self._store_failures.labels(cause).inc()
 
     def page(self) -> bytes:
         """The text that Prometheus reads, of all workers together."""

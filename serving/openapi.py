@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from serving.feedback_shapes import CorrectionBody, FeedbackItem, StatusBody
 from serving.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, TITLES
 from serving.settings import ServeSettings
 from serving.shapes import Item, ProblemAnswer
@@ -31,6 +32,33 @@ CLASSIFY_BODY: dict[str, Any] = {
     }
 }
 
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Makes trying again safe: a new one, such as a UUID, for each comment. Remembered for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+STORED_HEADERS: dict[str, Any] = {
+    "Location": {"description": "Path of the comment.", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true` where this is the answer of before, and nothing was stored now.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+}
+
+EXPORT_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file",
+        "content": {
+            "text/csv": {"schema": {"type": "string"}},
+            "application/jsonl": {"schema": {"type": "string"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
 METRICS_PAGE: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
@@ -43,6 +71,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: _problem(status) for status in sorted({*_ALWAYS, *statuses})}
 
 
+def body_of(name: str) -> dict[str, Any]:
+    """The `openapi_extra` of a route that parses its body itself; `name` is a component's."""
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def describe(app: FastAPI, settings: ServeSettings) -> None:
     """Let `app.openapi()` give the whole document."""
     app.openapi = _cached(lambda: _document(app, settings))  # type: ignore[method-assign]
@@ -52,6 +86,8 @@ def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
     document = get_openapi(title=TITLE, version=API_VERSION, description=DESCRIPTION, routes=app.routes)
     schemas = document["components"]["schemas"]
     schemas["Item"] = _schema(Item)
+    if settings.store is not None:
+        schemas.update({model.__name__: _schema(model) for model in (FeedbackItem, CorrectionBody, StatusBody)})
     schemas["Problem"] = _schema(ProblemAnswer)
     schemas["Batch"] = {
         "title": "Batch",

@@ -20,9 +20,14 @@ STATUS = {
     "duplicate_key": 400,
     "host_unknown": 400,
     "http_invalid": 400,
+    "idempotency_key_invalid": 400,
     "not_found": 404,
+    "feedback_unknown": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
+    "idempotency_in_flight": 409,
+    "feedback_exists": 409,
+    "status_refused": 409,
     "body_too_large": 413,
     "too_many_items": 413,
     "media_type_unsupported": 415,
@@ -31,11 +36,17 @@ STATUS = {
     "empty_text": 422,
     "nul_character": 422,
     "not_text": 422,
+    "text_too_long": 422,
+    "idempotency_mismatch": 422,
+    "invalid_body": 422,
+    "invalid_cursor": 422,
+    "invalid_label": 422,
     "overloaded": 429,
     "headers_too_large": 431,
     "internal_error": 500,
     "model_failed": 503,
     "not_ready": 503,
+    "store_unavailable": 503,
     "answer_timeout": 504,
 }
 """Every code that the server answers with -> HTTP status. The one table."""
@@ -45,6 +56,7 @@ TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
+    409: "Conflict",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
@@ -56,7 +68,14 @@ TITLES = {
 }
 """RFC 9110's names; those of Python's http module change from version to version."""
 
-RETRY_AFTER = {"overloaded": "1", "model_failed": "5", "not_ready": "1", "answer_timeout": "5"}
+RETRY_AFTER = {
+    "overloaded": "1",
+    "model_failed": "5",
+    "not_ready": "1",
+    "answer_timeout": "5",
+    "idempotency_in_flight": "1",
+    "store_unavailable": "2",
+}
 """Seconds after which trying again makes sense, by code."""
 
 

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from models.answer import error_item, item
 from models.predictor import BundlePredictor
 from pipeline.errors import FeedbackError, ModelError
-from pipeline.feedback import Feedback
+from pipeline.feedback import Feedback, Prediction
 from pipeline.routing import RoutingPolicy
 from serving.batcher import Outcome
 from serving.intake import Refused
@@ -46,12 +46,19 @@ def score(
             outcomes.append(_failed(comment, answer))
             continue
         try:
-            decision = policy.decide(answer.prediction, comment, thresholds=thresholds, now=now, text=answer.text)
-            outcomes.append(Outcome(item(answer.prediction, decision=decision, id=comment.id)))
+            prediction = signalled(answer.prediction, comment)
+            decision = policy.decide(prediction, comment, thresholds=thresholds, now=now, text=answer.text)
+            reasons = tuple(dict.fromkeys((*decision.reasons, *comment.signals)))
+            outcomes.append(Outcome(item(prediction, decision=replace(decision, reasons=reasons), id=comment.id)))
         except Exception as error:  # a fault of ours at one comment is not the others' of its batch
             _LOGGER.error("decision_failed", extra={"fields": {"error": type(error).__name__}})
             outcomes.append(_failed(comment, FeedbackError("internal_error", INTERNAL)))
     return outcomes
+
+
+def signalled(prediction: Prediction, comment: Feedback) -> Prediction:
+    """The prediction with what is known of the comment beside its text among the flags, where rules find it."""
+    return replace(prediction, flags=(*prediction.flags, *comment.signals)) if comment.signals else prediction
 
 
 def merged(items: Sequence[Feedback | Refused], outcomes: Sequence[Outcome]) -> Scored:

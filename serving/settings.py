@@ -1,7 +1,7 @@
 """What the server may be told, with the reasons for the defaults. Filled by serving/cli.py."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import ConfigError
@@ -28,6 +28,12 @@ class ServeSettings:
     read_timeout: float = 10.0  # seconds for the headers, and again for the body
     shutdown_timeout: int = 30  # seconds that requests in flight get after SIGTERM
     allowed_hosts: tuple[str, ...] = ()  # names in the Host header beside the loopback ones
+    # None: nothing is kept. Whoever keeps what customers wrote should know that, and where; and a path of our choosing
+    # would fail in a container whose disk is read only.
+    store: str | None = field(default=None, repr=False)  # a file's path or a URL, in which there may be a password
+    store_timeout: float = 5.0  # seconds, of any one wait for the database; then 503
+    repeat_days: float = 7.0  # in which another comment of the same customer counts as a repeated contact
+    clock_seconds: float = 5.0  # between two looks for what is overdue
     probe_seconds: float = 5.0  # how long one successful forward pass counts as ready
     follow_seconds: float = 2.0  # between two looks at the champion pointer
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 
 
-def _time(value: object) -> datetime | None:
+def strict_time(value: object) -> datetime | None:
+    """An ISO 8601 time out of text, and nothing else. Raises ValueError."""
     # pydantic alone would take numbers for seconds since 1970, and milliseconds where they are large.
     if value is None:
         return None
@@ -32,7 +33,7 @@ class Item(BaseModel):
     )
     id: Annotated[str, Field(max_length=200)] | None = Field(None, description="Comes back in the answer.")
     channel: Annotated[str, Field(max_length=64)] | None = Field(None, description="Such as app, hotline or shop.")
-    created_at: Annotated[datetime | None, BeforeValidator(_time)] = Field(
+    created_at: Annotated[datetime | None, BeforeValidator(strict_time)] = Field(
         None,
         description="When it was written; due times run from here. Without an offset: in the policy's time zone.",
     )
@@ -101,7 +102,8 @@ class Result(BaseModel):
     truncated: bool
     windows: int = Field(ge=1, description="Pieces that a long comment was read in.")
     flags: list[str] = Field(
-        description="out_of_scope: hardly any Chinese; contradiction: sentiment and all aspects differ."
+        description="out_of_scope: hardly any Chinese; contradiction: sentiment and all aspects differ; "
+        "repeat_contact, near_duplicate: of comments that are kept, see signals."
     )
 
 

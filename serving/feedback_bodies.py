@@ -1,0 +1,104 @@
+"""From the bodies of the store's requests to what they mean; as strict as /v1/classify (serving/strict_json.py)."""
+
+import hashlib
+import hmac
+import json
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline.errors import FeedbackError
+from pipeline.feedback import Feedback, Gold
+from pipeline.gold import LabelMistake, parse_gold
+from pipeline.schema import LabelSchema
+from serving.feedback_shapes import FeedbackItem
+from serving.intake import feedback_of, wrong_fields
+from serving.problems import RequestProblem
+from serving.strict_json import find_flaw, not_utf8, parse
+
+M = TypeVar("M", bound=BaseModel)
+
+LONGEST_KEY = 255
+
+
+def read_document(body: bytes) -> Any:
+    """The JSON of a body. Raises RequestProblem for what is doubtful anywhere in it, NUL characters included."""
+    document, clean = parse(body)
+    if not clean:
+        raise not_utf8()
+    flaw = find_flaw(document)
+    if flaw is not None:
+        raise RequestProblem(flaw.code, flaw.message)
+    if _holds_nul(document):
+        # PostgreSQL has no place for it, and nobody means it.
+        raise RequestProblem("nul_character", "expected text; found a NUL character (U+0000); remove it")
+    return document
+
+
+def read_feedback(document: Any) -> Feedback:
+    """The comment of a document. Raises RequestProblem `invalid_item`."""
+    return feedback_of(read_model(document, FeedbackItem, code="invalid_item"))
+
+
+def read_model(document: Any, model: type[M], *, code: str = "invalid_body") -> M:
+    """The document as that model. Raises RequestProblem with that code."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        known = model.model_fields
+        told = wrong_fields(error, known=known)
+        raise RequestProblem(code, f"expected an object with {', '.join(known)}; {told}") from None
+
+
+def read_label(label: Any, *, task: str, schema: LabelSchema) -> Gold:
+    """A label of the model's in canonical form. Raises RequestProblem `invalid_label`."""
+    try:
+        found = parse_gold(label, schema.task(task))
+    except (LabelMistake, FeedbackError):
+        # What was found is not repeated: it may be the comment itself.
+        found = None
+    if found is None:
+        names = ", ".join(known.name for known in schema.tasks)
+        raise RequestProblem(
+            "invalid_label",
+            f"expected a task of the model's ({names}) and a label of that task, as /v1/labels has them",
+        )
+    return found
+
+
+def digest_of(document: Any, secret: bytes) -> str:
+    """Equal for equal documents, however they were written. Keyed, for a comment is easily guessed."""
+    plain = json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hmac.new(secret, plain.encode(), hashlib.sha256).hexdigest()
+
+
+def read_key(value: str) -> str | None:
+    """The Idempotency-Key of a header's value, None where it is not there. Raises RequestProblem.
+
+    The draft has it in quotes (RFC 9651, strings), most clients without.
+    """
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = value[1:-1]
+    elif not value:
+        return None
+    if not 0 < len(value) <= LONGEST_KEY or not (value.isascii() and value.isprintable()):
+        raise RequestProblem(
+            "idempotency_key_invalid",
+            f"expected an Idempotency-Key of 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID",
+        )
+    return value
+
+
+def _holds_nul(document: Any) -> bool:
+    waiting = [document]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, str):
+            if "\0" in current:
+                return True
+        elif isinstance(current, dict):
+            waiting.extend(current)
+            waiting.extend(current.values())
+        elif isinstance(current, list):
+            waiting.extend(current)
+    return False

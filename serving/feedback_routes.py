@@ -1,0 +1,246 @@
+"""The paths under /v1/feedback, and /v1/export: present where the server has a store."""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response
+
+from serving import feedback_answers
+from serving.feedback_bodies import digest_of, read_document, read_feedback, read_key, read_label, read_model
+from serving.feedback_shapes import (
+    CorrectionAnswer,
+    CorrectionBody,
+    FeedbackAnswer,
+    FeedbackList,
+    StatusBody,
+    StatusName,
+    StoredAnswer,
+    Time,
+)
+from serving.headers import header
+from serving.intake import check_media_type
+from serving.keeping import Keeper
+from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, STORED_HEADERS, body_of, problems
+from serving.problems import RequestProblem
+from serving.recording import Post, location_of
+from serving.routes import EngineDep
+from serving.store import corrections, cursor, records, redaction, statuses
+from serving.store.corrections import Correction
+from serving.store.export import export
+from serving.store.records import Filters
+
+router = APIRouter(prefix="/v1")
+
+ANONYMOUS = "anonymous"
+
+_MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl", "parquet": "application/octet-stream"}
+_STATUSES = (404, 503)
+_CHANGES = (404, 409, 415, 422, 503)
+
+
+async def keeper_of(request: Request) -> Keeper:
+    """The application's store."""
+    keeper: Keeper = request.app.state.keeper
+    return keeper
+
+
+KeeperDep = Annotated[Keeper, Depends(keeper_of)]
+
+
+async def filters_of(
+    *,
+    keeper: KeeperDep,
+    status: Annotated[StatusName | None, Query()] = None,
+    queue: Annotated[str | None, Query(max_length=200)] = None,
+    category: Annotated[str | None, Query(max_length=64, description="The label that holds.")] = None,
+    urgency: Annotated[str | None, Query(max_length=64, description="The label that holds.")] = None,
+    channel: Annotated[str | None, Query(max_length=64)] = None,
+    customer_ref: Annotated[str | None, Query(max_length=200)] = None,
+    received_from: Annotated[Time, Query(description="This moment included.")] = None,
+    received_before: Annotated[Time, Query(description="This moment not included.")] = None,
+    corrected: Annotated[bool, Query(description="Only what a person corrected.")] = False,
+) -> Filters:
+    """Which comments are asked for. Raises RequestProblem `nul_character`."""
+    if any(value and "\0" in value for value in (queue, category, urgency, channel, customer_ref)):
+        raise RequestProblem("nul_character", "expected text; found a NUL character (U+0000); remove it")
+    return Filters(
+        status=status,
+        queue=queue,
+        category=category,
+        urgency=urgency,
+        channel=redaction.redacted_metadata(channel),
+        customer_ref=redaction.pseudonym(customer_ref, keeper.recorder.secret),
+        received_from=_utc(received_from),
+        received_before=_utc(received_before),
+        corrected=corrected,
+    )
+
+
+FiltersDep = Annotated[Filters, Depends(filters_of)]
+
+
+@router.post(
+    "/feedback",
+    summary="Keep one comment, classified and routed",
+    status_code=201,
+    responses={
+        201: {"model": StoredAnswer, "headers": STORED_HEADERS},
+        200: {"model": StoredAnswer, "headers": STORED_HEADERS, "description": "It was there already, by its id"},
+        **problems(409, 415, 422, 429, 503, 504),
+    },
+    openapi_extra={**body_of("FeedbackItem"), "parameters": [IDEMPOTENCY_KEY]},
+)
+async def post_feedback(request: Request, keeper: KeeperDep, engine: EngineDep) -> Response:
+    """Answered once it is committed: 201 says that it is kept.
+
+    The same Idempotency-Key within 24 hours, or the same id, gives the first answer again and stores nothing.
+    """
+    headers = request.scope["headers"]
+    check_media_type(headers)
+    key = read_key(header(headers, b"idempotency-key"))
+    document = read_document(await request.body())
+    comment = read_feedback(document)
+    post = Post(comment, digest_of(document, keeper.recorder.secret), _owner(request), key)
+    answer = await keeper.recorder.record(post, receive=request.receive)
+    engine.metrics.recorded("replayed" if answer.replayed else "stored")
+    found = {"Location": answer.location}
+    if answer.replayed:
+        found["Idempotent-Replayed"] = "true"
+    return Response(answer.body, status_code=answer.status, headers=found, media_type="application/json")
+
+
+@router.get("/feedback", summary="List comments", responses={200: {"model": FeedbackList}, **problems(422, 503)})
+async def list_feedback(
+    keeper: KeeperDep,
+    filters: FiltersDep,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor_: Annotated[str | None, Query(alias="cursor", max_length=1000, description="`next` of a page.")] = None,
+) -> Response:
+    """Newest first. `next` is the cursor of the page behind; the filters have to be given again."""
+    after = None if cursor_ is None else cursor.decode(cursor_)
+    rows = await keeper.threads.read(lambda connection: records.page(connection, filters, after=after, limit=limit + 1))
+    shown = rows[:limit]
+    behind = cursor.encode(shown[-1].received_at, shown[-1].id) if len(rows) > limit else None
+    return _json({"items": [feedback_answers.summary(row) for row in shown], "next": behind})
+
+
+@router.get("/feedback/{id}", summary="One comment", responses={200: {"model": FeedbackAnswer}, **problems(*_STATUSES)})
+async def get_feedback(id: str, keeper: KeeperDep) -> Response:  # noqa: A002
+    """With its corrections, and the times of its statuses."""
+    return _json(await keeper.threads.read(lambda connection: _whole(connection, id)))
+
+
+@router.post(
+    "/feedback/{id}/corrections",
+    summary="Say what a label is",
+    status_code=201,
+    responses={
+        201: {"model": CorrectionAnswer, "headers": {"Location": STORED_HEADERS["Location"]}},
+        200: {"model": CorrectionAnswer, "description": "It is kept already"},
+        **problems(404, 415, 422, 503),
+    },
+    openapi_extra=body_of("CorrectionBody"),
+)
+async def post_correction(id: str, request: Request, keeper: KeeperDep, engine: EngineDep) -> Response:  # noqa: A002
+    """Who says that which label of which task is what, and why. All are kept; the latest of a task holds."""
+    check_media_type(request.scope["headers"])
+    body = read_model(read_document(await request.body()), CorrectionBody)
+    schema = engine.active.predictor.schema
+    label = read_label(body.label, task=body.task, schema=schema)
+    why = await keeper.threads.call(lambda: redaction.redacted_note(body.why))
+    wanted = Correction(task=body.task, label=label, by=body.by, why=why)
+
+    def correct(connection: Any) -> tuple[dict[str, Any], bool]:
+        row = _found(connection, id, lock=True)
+        identity, new = corrections.correct(connection, row, wanted, schema=schema, now=datetime.now(UTC))
+        (entry,) = [entry for entry in corrections.of_feedback(connection, [id]) if entry.id == identity]
+        return feedback_answers.correction(entry), new
+
+    answer, new = await keeper.threads.write(correct)
+    return _json(answer, status=201 if new else 200, headers={"Location": location_of(id)})
+
+
+@router.post(
+    "/feedback/{id}/status",
+    summary="Move a comment on",
+    responses={200: {"model": FeedbackAnswer}, **problems(*_CHANGES)},
+    openapi_extra=body_of("StatusBody"),
+)
+async def post_status(id: str, request: Request, keeper: KeeperDep) -> Response:  # noqa: A002
+    """Assigned, in progress, resolved, reopened; the times of all are kept. The same one again changes nothing."""
+    check_media_type(request.scope["headers"])
+    body = read_model(read_document(await request.body()), StatusBody)
+    note = await keeper.threads.call(lambda: redaction.redacted_note(body.note))
+    wanted = statuses.Change(status=body.status, by=body.by, assignee=body.assignee, note=note)
+
+    def change(connection: Any) -> dict[str, Any]:
+        row = _found(connection, id, lock=True)
+        try:
+            statuses.change(connection, row, wanted, now=datetime.now(UTC))
+        except statuses.Refused as refused:
+            allowed = ", ".join(statuses.NEXT[refused.present])
+            raise RequestProblem(
+                "status_refused", f"the comment is {refused.present}; from there it can become {allowed}"
+            ) from None
+        return _whole(connection, id)
+
+    return _json(await keeper.threads.write(change))
+
+
+@router.get("/export", summary="Comments as a file", responses={**EXPORT_FILE, **problems(422, 503)})
+async def get_export(
+    keeper: KeeperDep,
+    engine: EngineDep,
+    filters: FiltersDep,
+    format: Annotated[Literal["csv", "jsonl", "parquet"], Query()] = "csv",  # noqa: A002
+) -> Response:
+    """All that pass the filters. With `corrected=true` a labelled file to train on: people's labels and no others.
+
+    csv keeps spreadsheets from running text as formulas; jsonl holds everything as it is.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="fankui-export-")
+    path = Path(folder.name) / f"feedback.{format}"
+    schema = engine.active.predictor.schema
+    try:
+        await keeper.threads.call(
+            lambda: keeper.threads.database.read(lambda connection: export(connection, path, filters, schema=schema))
+        )
+    except BaseException:
+        folder.cleanup()
+        raise
+    return FileResponse(
+        path, media_type=_MEDIA_TYPES[format], filename=path.name, background=BackgroundTask(folder.cleanup)
+    )
+
+
+def _owner(request: Request) -> str:
+    """Whose keys and comments these are: the API key's fingerprint, where one was checked."""
+    found: str = getattr(request.state, "key_fingerprint", ANONYMOUS)
+    return found
+
+
+def _found(connection: Any, id: str, *, lock: bool = False) -> Any:  # noqa: A002
+    row = None if "\0" in id else records.find(connection, id, lock=lock)
+    if row is None:
+        raise RequestProblem("feedback_unknown", "there is no comment with this id; GET /v1/feedback lists them")
+    return row
+
+
+def _whole(connection: Any, id: str) -> dict[str, Any]:  # noqa: A002
+    row = _found(connection, id)
+    return feedback_answers.whole(row, corrections.of_feedback(connection, [id]), statuses.history(connection, id))
+
+
+def _json(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    content = feedback_answers.dumps(body)
+    return Response(content, status_code=status, headers=headers, media_type="application/json")
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    if time is None or time.tzinfo is not None:
+        return time
+    return time.replace(tzinfo=UTC)

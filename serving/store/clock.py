@@ -1,0 +1,74 @@
+"""Looks at comments whose time has come: overdue, escalated, to be called back. Each event is created once.
+
+A comment is answered when somebody takes it up (in progress) or resolves it; until then its due time runs. After it
+passed, the matter goes up a level each time that as long again goes by.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from serving.store import events, idempotency, leases
+from serving.store.statuses import RESOLVED, response_time
+from serving.store.tables import feedback as table
+
+HOLD = timedelta(seconds=30)
+"""How long the lease lasts; six times what lies between two looks."""
+
+HIGHEST = 3
+"""Levels that a matter can go up: team, desk, management."""
+
+LEAST_STEP = timedelta(minutes=30)
+
+BATCH = 200
+"""Comments in one transaction: some 50 ms in which nobody else writes to SQLite."""
+
+
+def tick(connection: Connection, *, holder: str, now: datetime) -> int | None:
+    """Handle up to BATCH comments; how many there were, None where another worker has the lease."""
+    if not leases.acquire(connection, leases.CLOCK, holder=holder, now=now, hold=HOLD):
+        return None
+    due = (
+        select(table)
+        .where(table.c.clock_at <= now)
+        .order_by(table.c.clock_at, table.c.id)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+    )
+    rows = connection.execute(due).all()
+    for row in rows:
+        happened, values = _look(row, now)
+        if happened is not None:
+            events.record(connection, happened)
+        connection.execute(update(table).where(table.c.id == row.id).values(**values))
+    if not rows:
+        idempotency.forget_old(connection, now=now)
+    return len(rows)
+
+
+def _look(row: Row[Any], now: datetime) -> tuple[events.Event | None, dict[str, Any]]:
+    """What has happened to a comment, and what is to be noted of it."""
+    data = {"feedback_id": row.id, "queue": row.queue, "urgency": row.urgency, "status": row.status}
+    if row.status == RESOLVED:
+        data["callback_due_at"] = row.callback_due_at.isoformat()
+        told = events.Event(events.CALLBACK_DUE, row.id, data, now, f"{row.cycle}")
+        return told, {"clock_at": None}
+    if row.responded_at is not None or row.due_at is None:
+        return None, {"clock_at": None}
+    data["due_at"] = row.due_at.isoformat()
+    step = max(response_time(row) or LEAST_STEP, LEAST_STEP)
+    if row.overdue_at is None:
+        told = events.Event(events.OVERDUE, row.id, data, now, f"{row.cycle}")
+        return told, {"overdue_at": now, "clock_at": _later(row.due_at, step)}
+    level = row.escalation + 1
+    told = events.Event(events.ESCALATED, row.id, {**data, "level": level}, now, f"{row.cycle}:{level}")
+    next_look = None if level >= HIGHEST else _later(row.due_at, (level + 1) * step)
+    return told, {"escalation": level, "clock_at": next_look}
+
+
+def _later(time: datetime, by: timedelta) -> datetime | None:
+    try:
+        return time + by
+    except OverflowError:  # nobody lives to see it
+        return None

@@ -1,0 +1,97 @@
+"""Comments of the store into a csv, jsonl or parquet file, page by page, through the writers of pipeline/.
+
+Either everything, with the model's labels and decisions; or what people corrected, as training input: their labels
+alone, a task that nobody corrected left empty, which means unlabelled.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from pipeline.cells import Column, ColumnKind
+from pipeline.schema import Kind, LabelSchema
+from pipeline.writers import open_writer
+from serving.store import corrections, records
+from serving.store.records import Filters
+
+_PAGE = 500  # rows; with 40,000 characters each, at the worst, 80 MB
+_ALWAYS: tuple[tuple[str, ColumnKind], ...] = (
+    ("id", "text"),
+    ("text", "text"),
+    ("channel", "text"),
+    ("customer_ref", "text"),
+    ("tier", "text"),
+    ("created_at", "time"),
+    ("received_at", "time"),
+)
+_DECIDED: tuple[tuple[str, ColumnKind], ...] = (
+    ("satisfaction", "number"),
+    ("flags", "notes"),
+    ("queue", "text"),
+    ("due_at", "time"),
+    ("zone", "text"),
+    ("reasons", "labels"),
+    ("status", "text"),
+    ("status_at", "time"),
+    ("responded_at", "time"),
+    ("resolved_at", "time"),
+    ("overdue_at", "time"),
+    ("escalation", "integer"),
+    ("model_version", "text"),
+)
+_GOLD: dict[Kind, ColumnKind] = {
+    Kind.SINGLE: "text",
+    Kind.ORDINAL: "text",
+    Kind.MULTI: "labels",
+    Kind.ASPECT: "aspects",
+}
+_POLARITY = {"negative": -1, "neutral": 0, "positive": 1}
+
+
+def export(connection: Connection, path: Path, filters: Filters, *, schema: LabelSchema) -> int:
+    """Write the comments that pass, newest first, and how many there were. With `filters.corrected` training input."""
+    tasks = [(task.name, _GOLD[task.kind]) for task in schema.tasks]
+    columns = [*_ALWAYS, *tasks]
+    if not filters.corrected:
+        columns += [(f"corrected_{name}", kind) for name, kind in tasks] + list(_DECIDED)
+    count = 0
+    with open_writer(path, columns=[Column(name, kind) for name, kind in columns]) as writer:
+        for rows in records.pages(connection, filters, size=_PAGE):
+            held = _held(connection, rows)
+            writer.write([_cells(row, held.get(row.id, {}), schema, training=filters.corrected) for row in rows])
+            count += len(rows)
+    return count
+
+
+def _held(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, dict[str, Any]]:
+    """Feedback id -> task -> the label that people gave it last."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in corrections.of_feedback(connection, [row.id for row in rows]):
+        found.setdefault(entry.feedback_id, {})[entry.task] = entry.label
+    return found
+
+
+def _cells(row: Row[Any], held: Mapping[str, Any], schema: LabelSchema, *, training: bool) -> dict[str, Any]:
+    cells = {name: getattr(row, name) for name, _ in _ALWAYS}
+    if training:
+        return cells | {task.name: held.get(task.name) for task in schema.tasks}
+    cells |= _predicted(row.prediction, schema)
+    cells |= {f"corrected_{task.name}": held.get(task.name) for task in schema.tasks}
+    cells |= {name: getattr(row, name) for name, _ in _DECIDED if hasattr(row, name)}
+    return cells | {
+        "satisfaction": row.prediction["satisfaction"],
+        "flags": row.prediction["flags"],
+        "reasons": row.decision["reasons"],
+    }
+
+
+def _predicted(prediction: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:
+    names = [task.name for task in schema.tasks if task.kind is Kind.ASPECT]
+    cells: dict[str, Any] = {name: {} for name in names}
+    for aspect in prediction["aspects"]:
+        cells.setdefault(aspect.get("task", names[0] if names else ""), {})[aspect["category"]] = _POLARITY[
+            aspect["polarity"]
+        ]
+    return cells | {name: found["label"] for name, found in prediction["labels"].items()}
