@@ -1,14 +1,15 @@
 """Inserts that say whether there was something already, in one statement, so that nobody can come between."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 
-def insert_new(connection: Connection, table: Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bool:
-    """Insert what is not there yet by its primary key; whether anything was inserted."""
+def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless its primary key is there already; whether it was inserted."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    values = [dict(row) for row in ([rows] if isinstance(rows, Mapping) else rows)]
-    return connection.execute(insert(table).values(values).on_conflict_do_nothing()).rowcount > 0
+    statement = insert(table).values(**row).on_conflict_do_nothing()
+    # Not by the row count, which psycopg's cursor does not tell of inserts.
+    return connection.execute(statement.returning(*table.primary_key.columns)).first() is not None
