@@ -24,6 +24,8 @@ def make_app(linear_bundle: Path) -> Iterator[Callable[..., FastAPI]]:
     yield make
     for app in made:
         app.state.engine.close()
+        if app.state.keeper is not None:
+            app.state.keeper.threads.close()
 
 
 @pytest.fixture
