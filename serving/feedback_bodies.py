@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -72,19 +73,21 @@ def digest_of(document: Any, secret: bytes) -> str:
     return hmac.new(secret, plain.encode(), hashlib.sha256).hexdigest()
 
 
-def read_key(value: str) -> str | None:
-    """The Idempotency-Key of a header's value, None where it is not there. Raises RequestProblem.
+def read_key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The Idempotency-Key, None where there is no such header. Raises RequestProblem `idempotency_key_invalid`.
 
     The draft has it in quotes (RFC 9651, strings), most clients without.
     """
+    values = [value.decode("latin-1") for name, value in headers if name == b"idempotency-key"]
+    if not values:
+        return None
+    value = values[0] if len(values) == 1 else ""
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = value[1:-1]
-    elif not value:
-        return None
     if not 0 < len(value) <= LONGEST_KEY or not (value.isascii() and value.isprintable()):
         raise RequestProblem(
             "idempotency_key_invalid",
-            f"expected an Idempotency-Key of 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID",
+            f"expected one Idempotency-Key of 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID",
         )
     return value
 

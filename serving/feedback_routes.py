@@ -1,17 +1,18 @@
 """The paths under /v1/feedback, and /v1/export: present where the server has a store."""
 
+import pathlib
 import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from serving import feedback_answers
 from serving.feedback_bodies import digest_of, read_document, read_feedback, read_key, read_label, read_model
 from serving.feedback_shapes import (
+    ID_PATTERN,
     CorrectionAnswer,
     CorrectionBody,
     FeedbackAnswer,
@@ -21,7 +22,6 @@ from serving.feedback_shapes import (
     StoredAnswer,
     Time,
 )
-from serving.headers import header
 from serving.intake import check_media_type
 from serving.keeping import Keeper
 from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, STORED_HEADERS, body_of, problems
@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v1")
 ANONYMOUS = "anonymous"
 
 _MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl", "parquet": "application/octet-stream"}
-_STATUSES = (404, 503)
+_STATUSES = (404, 422, 503)
 _CHANGES = (404, 409, 415, 422, 503)
 
 
@@ -48,6 +48,7 @@ async def keeper_of(request: Request) -> Keeper:
     return keeper
 
 
+Id = Annotated[str, Path(pattern=ID_PATTERN)]
 KeeperDep = Annotated[Keeper, Depends(keeper_of)]
 
 
@@ -99,9 +100,8 @@ async def post_feedback(request: Request, keeper: KeeperDep, engine: EngineDep) 
 
     The same Idempotency-Key within 24 hours, or the same id, gives the first answer again and stores nothing.
     """
-    headers = request.scope["headers"]
-    check_media_type(headers)
-    key = read_key(header(headers, b"idempotency-key"))
+    check_media_type(request.scope["headers"])
+    key = read_key(request.scope["headers"])
     document = read_document(await request.body())
     comment = read_feedback(document)
     post = Post(comment, digest_of(document, keeper.recorder.secret), _owner(request), key)
@@ -129,7 +129,7 @@ async def list_feedback(
 
 
 @router.get("/feedback/{id}", summary="One comment", responses={200: {"model": FeedbackAnswer}, **problems(*_STATUSES)})
-async def get_feedback(id: str, keeper: KeeperDep) -> Response:  # noqa: A002
+async def get_feedback(id: Id, keeper: KeeperDep) -> Response:  # noqa: A002
     """With its corrections, and the times of its statuses."""
     return _json(await keeper.threads.read(lambda connection: _whole(connection, id)))
 
@@ -145,7 +145,7 @@ async def get_feedback(id: str, keeper: KeeperDep) -> Response:  # noqa: A002
     },
     openapi_extra=body_of("CorrectionBody"),
 )
-async def post_correction(id: str, request: Request, keeper: KeeperDep, engine: EngineDep) -> Response:  # noqa: A002
+async def post_correction(id: Id, request: Request, keeper: KeeperDep, engine: EngineDep) -> Response:  # noqa: A002
     """Who says that which label of which task is what, and why. All are kept; the latest of a task holds."""
     check_media_type(request.scope["headers"])
     body = read_model(read_document(await request.body()), CorrectionBody)
@@ -170,7 +170,7 @@ async def post_correction(id: str, request: Request, keeper: KeeperDep, engine: 
     responses={200: {"model": FeedbackAnswer}, **problems(*_CHANGES)},
     openapi_extra=body_of("StatusBody"),
 )
-async def post_status(id: str, request: Request, keeper: KeeperDep) -> Response:  # noqa: A002
+async def post_status(id: Id, request: Request, keeper: KeeperDep) -> Response:  # noqa: A002
     """Assigned, in progress, resolved, reopened; the times of all are kept. The same one again changes nothing."""
     check_media_type(request.scope["headers"])
     body = read_model(read_document(await request.body()), StatusBody)
@@ -203,7 +203,7 @@ async def get_export(
     csv keeps spreadsheets from running text as formulas; jsonl holds everything as it is.
     """
     folder = tempfile.TemporaryDirectory(prefix="fankui-export-")
-    path = Path(folder.name) / f"feedback.{format}"
+    path = pathlib.Path(folder.name) / f"feedback.{format}"
     schema = engine.active.predictor.schema
     try:
         await keeper.threads.call(
@@ -224,7 +224,7 @@ def _owner(request: Request) -> str:
 
 
 def _found(connection: Any, id: str, *, lock: bool = False) -> Any:  # noqa: A002
-    row = None if "\0" in id else records.find(connection, id, lock=lock)
+    row = records.find(connection, id, lock=lock)
     if row is None:
         raise RequestProblem("feedback_unknown", "there is no comment with this id; GET /v1/feedback lists them")
     return row

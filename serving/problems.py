@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from pipeline.errors import FeedbackError
 
@@ -130,8 +131,20 @@ async def _feedback_error(request: Request, error: Exception) -> Response:
 async def _http_exception(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = error.headers if isinstance(error, HTTPException) else None
+    if status == 405 and (allowed := _allowed(request)):
+        headers = {**(headers or {}), "Allow": ", ".join(allowed)}
     code, detail = _BY_STATUS.get(status, ("internal_error", INTERNAL))
     return problem_response(code, detail, request_id=request.state.request_id, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method that the path has; the router names those of the first route alone."""
+    return [
+        method.upper()
+        for template, methods in request.app.openapi()["paths"].items()
+        if compile_path(template)[0].match(request.scope["path"])
+        for method in methods
+    ]
 
 
 async def _validation_error(request: Request, _error: Exception) -> Response:

@@ -6,8 +6,9 @@ After a change of the interface that is meant: `FANKUI_UPDATE=1 pytest tests/con
 import asyncio
 import json
 import os
+import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,23 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
-def app(linear_bundle: Path) -> Iterator[FastAPI]:
-    settings = ServeSettings(model=str(linear_bundle), read_timeout=0.2, request_timeout=0.3, probe_seconds=0.0)
+def app(linear_bundle: Path, tmp_path: Path) -> Iterator[FastAPI]:
+    settings = ServeSettings(
+        model=str(linear_bundle),
+        store=str(tmp_path / "store.db"),
+        store_timeout=0.5,
+        read_timeout=0.2,
+        request_timeout=0.3,
+        probe_seconds=0.0,
+    )
     app = create_app(settings)
     yield app
+    close(app)
+
+
+def close(app: FastAPI) -> None:
     app.state.engine.close()
+    app.state.keeper.threads.close()
 
 
 @pytest.fixture
@@ -56,18 +69,25 @@ def test_the_document_is_the_committed_one(client: TestClient) -> None:
     assert found == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def patient_app(linear_bundle: Path) -> Iterator[FastAPI]:
-    app = create_app(ServeSettings(model=str(linear_bundle)))
+@pytest.fixture
+def patient_app(linear_bundle: Path, tmp_path: Path) -> Iterator[FastAPI]:
+    """One for each test: schemathesis ends the application's life with it."""
+    app = create_app(ServeSettings(model=str(linear_bundle), store=str(tmp_path / "patient.db")))
+    TestClient(app, base_url="http://127.0.0.1").post("/v1/feedback", json={"text": "快递太慢了", "id": "a1"})
     yield app
-    app.state.engine.close()
+    close(app)
 
 
 @schemathesis.check
 def refusals_of_well_formed_requests_are_about_the_text(ctx: CheckContext, response: Response, case: Any) -> None:
-    """JSON Schema cannot say that a text has something visible in it and no NUL; nothing else may be refused."""
-    if case.meta is not None and case.meta.generation.mode.is_positive and response.status_code != 200:
-        assert response.json()["code"] in ("empty_text", "nul_character"), response.text
+    """JSON Schema cannot say that a text has something visible in it and no NUL, nor what is in the store."""
+    if case.meta is not None and case.meta.generation.mode.is_positive and response.status_code not in (200, 201):
+        codes = ["empty_text", "nul_character"]
+        if "{id}" in case.path:
+            codes += ["feedback_unknown", "status_refused", "invalid_label"]
+        elif case.path == "/v1/feedback":
+            codes += ["feedback_exists", "idempotency_mismatch", "idempotency_key_invalid", "invalid_cursor"]
+        assert response.json()["code"] in codes, response.text
 
 
 @DOCUMENT.parametrize()
@@ -93,18 +113,21 @@ def test_every_documented_status_is_produced_and_every_produced_one_documented(
     produced: set[tuple[str, str, int]] = set()
 
     def note(response: httpx.Response) -> None:
-        produced.add((response.request.method, response.request.url.path, response.status_code))
+        path = response.request.url.path.replace("/a1", "/{id}").replace("/none", "/{id}").replace("/-", "/{id}")
+        produced.add((response.request.method, path, response.status_code))
 
-    operations = [("POST", "/v1/classify"), *(("GET", path) for path in paths_of(documented(), "GET"))]
-    for method, path in operations:
-        body = {"content": b'{"text": "\xe5\xa5\xbd"}', "headers": JSON} if method == "POST" else {}
+    note(client.post("/v1/feedback", content=b'{"text": "\xe5\xa5\xbd", "id": "a1"}', headers=JSON))
+    for method, template in sorted({(method, path) for method, path, _ in documented()}):
+        path = template.replace("{id}", "a1")
+        body = {"content": BODIES[template], "headers": JSON} if method == "POST" else {}
         note(client.request(method, path, **body))
         note(client.request(method, path, headers={"Host": "evil.example"}))
         note(client.request(method, path, content=b"x" * 10, headers={"Content-Length": str(10**9)}))
-        produced.add((method, path, slow_body(app, method, path)))
-        engine, app.state.engine = app.state.engine, None
+        produced.add((method, template, slow_body(app, method, path)))
+        engine, keeper = app.state.engine, app.state.keeper
+        app.state.engine = app.state.keeper = None
         note(client.request(method, path, **body))
-        app.state.engine = engine
+        app.state.engine, app.state.keeper = engine, keeper
 
     def classify(content: bytes, kind: str = "application/json") -> None:
         note(client.post("/v1/classify", content=content, headers={"Content-Type": kind}))
@@ -118,16 +141,50 @@ def test_every_documented_status_is_produced_and_every_produced_one_documented(
         patch.setattr(BundlePredictor, "columns", lambda *_: 1 / 0)
         classify(b'{"text": "a"}')
         note(client.get("/health/ready"))
+    note_what_the_store_refuses(app, client, note, monkeypatch)
     go = threading.Event()
     with monkeypatch.context() as patch:
         patch.setattr(BundlePredictor, "columns", lambda *_: go.wait(5) and None)
         classify(b'{"text": "a"}')
+        note(client.post("/v1/feedback", content=b'{"text": "a"}', headers=JSON))
         go.set()
     assert produced == documented()
 
 
-def paths_of(operations: set[tuple[str, str, int]], wanted: str) -> list[str]:
-    return sorted({path for method, path, _ in operations if method == wanted})
+BODIES = {
+    "/v1/classify": b'{"text": "\xe5\xa5\xbd"}',
+    "/v1/feedback": b'{"text": "\xe5\xa5\xbd", "id": "a1"}',
+    "/v1/feedback/{id}/corrections": b'{"task": "urgency", "label": "high", "by": "li"}',
+    "/v1/feedback/{id}/status": b'{"status": "in_progress", "by": "li"}',
+}
+
+
+def note_what_the_store_refuses(
+    app: FastAPI, client: TestClient, note: Callable[[httpx.Response], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = {template: template.replace("{id}", "a1") for template in BODIES if template != "/v1/classify"}
+    for template, path in paths.items():
+        note(client.post(path.replace("a1", "none"), content=BODIES[template], headers=JSON))
+        note(client.post(path, content=BODIES[template], headers={"Content-Type": "text/plain"}))
+        note(client.post(path, content=b'{"text": 1}', headers=JSON))
+    for _ in range(2):
+        note(client.post(paths["/v1/feedback/{id}/corrections"], json={"task": "urgency", "label": "low", "by": "li"}))
+    note(client.post(paths["/v1/feedback/{id}/status"], json={"status": "reopened", "by": "li"}))
+    note(client.post("/v1/feedback", json={"text": "x", "id": "a1"}))
+    note(client.get("/v1/feedback/none"))
+    note(client.get("/v1/feedback/-"))
+    note(client.get("/v1/feedback?limit=0"))
+    note(client.get("/v1/export?format=exe"))
+    with monkeypatch.context() as patch:
+        patch.setattr(app.state.engine.places, "total", 0)
+        note(client.post("/v1/feedback", json={"text": "x"}))
+    with sqlite3.connect(app.state.engine.settings.store) as database:
+        database.execute("ALTER TABLE feedback RENAME TO elsewhere")
+    for template, path in paths.items():
+        note(client.post(path, content=BODIES[template], headers=JSON))
+    for path in ("/v1/feedback", "/v1/feedback/a1", "/v1/export"):
+        note(client.get(path))
+    database.close()
 
 
 def slow_body(app: FastAPI, method: str, path: str) -> int:
