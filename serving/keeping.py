@@ -40,8 +40,9 @@ class Keeper:
         """One look; a store that is away is told once and tried again at the next."""
         try:
             await self.recorder.release_abandoned()
-            while (count := await self._tick()) == clock.BATCH:
-                pass
+            total = 0
+            while count := await self._tick():  # a clock that stood still has several things to say of one comment
+                total += count
         except StoreError as error:
             if error.cause != self._told:
                 self._told = error.cause
@@ -50,8 +51,8 @@ class Keeper:
             _LOGGER.error("clock_failed", extra={"fields": {"cause": type(error).__name__}})
         else:
             self._told = ""
-            if count:
-                _LOGGER.info("clock", extra={"fields": {"comments": count}})
+            if total:
+                _LOGGER.info("clock", extra={"fields": {"comments": total}})
 
     async def check(self) -> None:
         """Whether the store can be written. Raises StoreError."""

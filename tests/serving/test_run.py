@@ -143,6 +143,9 @@ def test_help_names_every_option_and_its_variable() -> None:
         "max-body-bytes",
         "max-items",
         "max-in-flight",
+        "store",
+        "store-timeout",
+        "repeat-days",
     ):
         assert f"--{option}" in shown
         assert f"FANKUI_{option.replace('-', '_').upper()}" in shown

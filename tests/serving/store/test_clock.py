@@ -13,7 +13,7 @@ from serving.store.database import Database
 from serving.store.records import NewFeedback
 from serving.store.statuses import Change, Refused
 from serving.store.tables import events as events_table
-from tests.serving.store.conftest import NOON
+from tests.stored_comments import NOON
 
 Make = Callable[..., NewFeedback]
 

@@ -8,7 +8,7 @@ import pytest
 from serving.store import idempotency
 from serving.store.database import Database
 from serving.store.idempotency import Claim, ClaimLost, InFlight, Key, Mismatch, Replay
-from tests.serving.store.conftest import NOON
+from tests.stored_comments import NOON
 
 KEY = Key("anonymous", "k")
 HOLD = timedelta(seconds=35)

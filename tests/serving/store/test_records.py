@@ -13,7 +13,7 @@ from serving.store.database import Database
 from serving.store.records import Filters, NewFeedback
 from serving.store.tables import events as events_table
 from serving.store.tables import feedback
-from tests.serving.store.conftest import NOON
+from tests.stored_comments import NOON
 
 Make = Callable[..., NewFeedback]
 

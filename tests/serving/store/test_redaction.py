@@ -1,8 +1,6 @@
 """What is kept instead of customers' own data."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from serving.store.redaction import pseudonym, redacted_metadata, redacted_note, redacted_text
 
@@ -42,12 +40,3 @@ def test_notes() -> None:
     assert redacted_note(None) is None
     assert redacted_note(" \u200b") is None
     assert redacted_note("回电13800138000") == "回电[手机号]"
-
-
-@given(st.text(), st.integers(13_000_000_000, 19_999_999_999))
-def test_whatever_stands_around_a_number_it_is_not_kept(around: str, number: int) -> None:
-    try:
-        kept = redacted_metadata({"a": f"{around} {number} {around}"})
-    except UnicodeEncodeError:
-        return
-    assert f" {number} " not in str(kept)
