@@ -10,6 +10,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from serving import feedback_answers
+from serving.engine import Engine
 from serving.feedback_bodies import digest_of, read_document, read_feedback, read_key, read_label, read_model
 from serving.feedback_shapes import (
     ID_PATTERN,
@@ -55,6 +56,7 @@ KeeperDep = Annotated[Keeper, Depends(keeper_of)]
 async def filters_of(
     *,
     keeper: KeeperDep,
+    engine: EngineDep,
     status: Annotated[StatusName | None, Query()] = None,
     queue: Annotated[str | None, Query(max_length=200)] = None,
     category: Annotated[str | None, Query(max_length=64, description="The label that holds.")] = None,
@@ -75,8 +77,8 @@ async def filters_of(
         urgency=urgency,
         channel=redaction.redacted_metadata(channel),
         customer_ref=redaction.pseudonym(customer_ref, keeper.recorder.secret),
-        received_from=_utc(received_from),
-        received_before=_utc(received_before),
+        received_from=_aware(received_from, engine),
+        received_before=_aware(received_before, engine),
         corrected=corrected,
     )
 
@@ -102,7 +104,7 @@ async def post_feedback(request: Request, keeper: KeeperDep, engine: EngineDep) 
     """
     check_media_type(request.scope["headers"])
     key = read_key(request.scope["headers"])
-    document = read_document(await request.body())
+    document = await read_document(await request.body())
     comment = read_feedback(document)
     post = Post(comment, digest_of(document, keeper.recorder.secret), _owner(request), key)
     answer = await keeper.recorder.record(post, receive=request.receive)
@@ -122,10 +124,15 @@ async def list_feedback(
 ) -> Response:
     """Newest first. `next` is the cursor of the page behind; the filters have to be given again."""
     after = None if cursor_ is None else cursor.decode(cursor_)
-    rows = await keeper.threads.read(lambda connection: records.page(connection, filters, after=after, limit=limit + 1))
-    shown = rows[:limit]
-    behind = cursor.encode(shown[-1].received_at, shown[-1].id) if len(rows) > limit else None
-    return _json({"items": [feedback_answers.summary(row) for row in shown], "next": behind})
+
+    def page(connection: Any) -> bytes:
+        rows = records.page(connection, filters, after=after, limit=limit + 1)
+        shown = rows[:limit]
+        behind = cursor.encode(shown[-1].received_at, shown[-1].id) if len(rows) > limit else None
+        # Here and not in the event loop: long comments make megabytes.
+        return feedback_answers.dumps({"items": [feedback_answers.summary(row) for row in shown], "next": behind})
+
+    return Response(await keeper.threads.read(page), media_type="application/json")
 
 
 @router.get("/feedback/{id}", summary="One comment", responses={200: {"model": FeedbackAnswer}, **problems(*_STATUSES)})
@@ -148,7 +155,7 @@ async def get_feedback(id: Id, keeper: KeeperDep) -> Response:  # noqa: A002
 async def post_correction(id: Id, request: Request, keeper: KeeperDep, engine: EngineDep) -> Response:  # noqa: A002
     """Who says that which label of which task is what, and why. All are kept; the latest of a task holds."""
     check_media_type(request.scope["headers"])
-    body = read_model(read_document(await request.body()), CorrectionBody)
+    body = read_model(await read_document(await request.body()), CorrectionBody)
     schema = engine.active.predictor.schema
     label = read_label(body.label, task=body.task, schema=schema)
     why = await keeper.threads.call(lambda: redaction.redacted_note(body.why))
@@ -173,7 +180,7 @@ async def post_correction(id: Id, request: Request, keeper: KeeperDep, engine: E
 async def post_status(id: Id, request: Request, keeper: KeeperDep) -> Response:  # noqa: A002
     """Assigned, in progress, resolved, reopened; the times of all are kept. The same one again changes nothing."""
     check_media_type(request.scope["headers"])
-    body = read_model(read_document(await request.body()), StatusBody)
+    body = read_model(await read_document(await request.body()), StatusBody)
     note = await keeper.threads.call(lambda: redaction.redacted_note(body.note))
     wanted = statuses.Change(status=body.status, by=body.by, assignee=body.assignee, note=note)
 
@@ -240,7 +247,12 @@ def _json(body: Any, *, status: int = 200, headers: dict[str, str] | None = None
     return Response(content, status_code=status, headers=headers, media_type="application/json")
 
 
-def _utc(time: datetime | None) -> datetime | None:
-    if time is None or time.tzinfo is not None:
-        return time
-    return time.replace(tzinfo=UTC)
+def _aware(time: datetime | None, engine: Engine) -> datetime | None:
+    """A time without a zone is in the policy's; one beyond the calendar is its end."""
+    if time is None:
+        return None
+    aware = time if time.tzinfo is not None else time.replace(tzinfo=engine.policy.timezone)
+    try:
+        return aware.astimezone(UTC)
+    except OverflowError:
+        return aware.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
 from serving.store.inserting import insert_new
 from serving.store.tables import idempotency_keys as table
@@ -111,8 +111,7 @@ def release(connection: Connection, held: Claim) -> None:
 
 def forget_old(connection: Connection, *, now: datetime) -> int:
     """Delete keys beyond their time, and how many there were."""
-    old = or_(table.c.created_at <= now - KEPT, and_(table.c.status.is_(None), table.c.claimed_until <= now - KEPT))
-    return connection.execute(delete(table).where(old)).rowcount
+    return connection.execute(delete(table).where(table.c.created_at <= now - KEPT)).rowcount
 
 
 def _standing(found: Any, digest: str) -> Replay | InFlight | Mismatch:

@@ -208,6 +208,22 @@ def test_ids_that_no_path_can_have(client: Client, id_: str) -> None:
     assert code(post(client, {"text": "好", "id": id_})) == (422, "invalid_item")
 
 
+def test_deep_large_and_odd_metadata(client: Client) -> None:
+    deep: Any = "13800138000"
+    for _ in range(60):
+        deep = [deep]
+    metadata = {"deep": deep, "large": "好" * 100_000, "number": 10**250, "ratio": -1e300, "": [{}]}
+    assert post(client, {"text": "好", "id": "a1", "metadata": metadata}).status_code == 201
+    found = client.get("/v1/feedback/a1").json()["metadata"]
+    assert {**found, "deep": 0} == {**metadata, "deep": 0}
+    assert json.dumps(found["deep"], ensure_ascii=False) == "[" * 60 + '"[手机号]"' + "]" * 60
+    assert code(post(client, {"text": "好", "metadata": {"deep": [[[deep]]]}})) == (422, "invalid_body")
+    for depth in (900, 100_000):
+        content = b'{"text": "a", "metadata": {"a": ' + b"[" * depth + b"]" * depth + b"}}"
+        headers = {"Content-Type": "application/json"}
+        assert client.post("/v1/feedback", content=content, headers=headers).status_code in (400, 422)
+
+
 def test_repeats_are_told_and_reach_the_decision(client: Client) -> None:
     def send(text: str, ref: str | None = "c1") -> Any:
         return post(client, {"text": text, **({"customer_ref": ref} if ref else {})}).json()
