@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class Engine:
         self._short = Batcher[ActiveModel](self._work, freed=self.places.give_back)
         self._long = Batcher[ActiveModel](self._work, freed=self.places.give_back, gives_way=True)
         self._worked_at = time.monotonic()  # end of the last pass that gave an answer; -inf where the last one failed
-        self._began_at = math.inf  # start of the pass under way
+        self._began_at: dict[int, float] = {}  # thread -> start of its pass under way
         self._probing = asyncio.Lock()
         metrics.answering(active.version)
 
@@ -109,11 +110,14 @@ class Engine:
         return merged(items, outcomes)
 
     async def ready(self) -> bool:
-        """Whether a forward pass succeeded within the last seconds, or has begun within the time that requests have.
+        """Whether a forward pass succeeded within the last seconds, or has begun within the time that requests have,
+        and none hangs.
 
-        Where neither is so, it makes a pass.
+        Where nothing is known, it makes a pass.
         """
         async with self._probing:
+            if self._hangs():
+                return False
             if self._alive():
                 return True
             # Admitted in any case: a server that refuses for a moment is none that should be restarted.
@@ -160,7 +164,7 @@ class Engine:
         active, started = batch[0].request.model, time.monotonic()
         probed = any(place.comment is PROBE for place in batch)
         if not probed or len(batch) > 1:  # a probe alone is to find out whether the model hangs
-            self._began_at = started
+            self._began_at[threading.get_ident()] = started
         # A probe asks the model itself, and what was kept does not show that it works.
         predictor = active.predictor if probed or active.repeats is None else active.repeats
         passed = 0 if active.repeats is None else active.repeats.passed
@@ -172,7 +176,7 @@ class Engine:
                 received=[place.request.received for place in batch],
             )
         finally:
-            self._began_at = math.inf
+            self._began_at.pop(threading.get_ident(), None)
         answered = sum(outcome.error is None for outcome in outcomes)
         repeated = 0
         if active.repeats is not None and not probed:
@@ -191,8 +195,17 @@ class Engine:
         now = time.monotonic()
         if now - self._worked_at < self.settings.probe_seconds:
             return True
-        # A full batch may take long; only after the request's own deadline does a pass count as hanging.
-        return self._worked_at > -math.inf and 0 <= now - self._began_at < self.settings.request_timeout
+        return self._worked_at > -math.inf and bool(self._began_at) and not self._hangs()
+
+    def _hangs(self) -> bool:
+        """Whether a pass is under way for longer than a request has: a full batch may take long, but not that long.
+
+        The other queue may go on answering meanwhile; whoever sends to this one waits in vain.
+        """
+        # A copy, because the threads come and go.
+        return any(
+            time.monotonic() - began >= self.settings.request_timeout for began in tuple(self._began_at.values())
+        )
 
 
 def start_engine(settings: ServeSettings) -> Engine:

@@ -221,6 +221,37 @@ def test_a_long_pass_is_ready_until_the_requests_own_deadline(
     asyncio.run(story())
 
 
+def test_a_hanging_long_pass_shows_though_short_ones_are_answered(
+    make_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(request_timeout=0.3)
+    go = threading.Event()
+    columns = engine.active.predictor.columns
+
+    def hang(prepared: Sequence[Prepared]) -> Columns:
+        if len(prepared[0].text) > 100:
+            go.wait(10)
+        return columns(prepared)
+
+    monkeypatch.setattr(engine.active.predictor, "columns", hang)
+
+    async def story() -> None:
+        long = asyncio.create_task(engine.classify([Feedback("快递三天没到，" * 100)], engine.active))
+        await asyncio.sleep(0.1)
+        assert await engine.ready()
+        assert not (await engine.classify([Feedback("客服也不回")], engine.active)).errors
+        await asyncio.sleep(0.3)
+        assert not (await engine.classify([Feedback("客服也不回")], engine.active)).errors
+        assert not await engine.ready()
+        go.set()
+        with pytest.raises(RequestProblem):
+            await long
+        await asyncio.sleep(0.1)
+        assert await engine.ready()
+
+    asyncio.run(story())
+
+
 def test_a_probe_that_waits_behind_a_long_pass_does_not_fail(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.engine._PROBE_TIMEOUT", 0.1)
     engine = make_engine(probe_seconds=0.0)
