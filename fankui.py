@@ -44,6 +44,7 @@ VERBS = {
     "models": Verb("models.cli_registry:models_app", "List and show models.", _TRAIN, group=True),
     "score": Verb("models.cli:score", "Score comments or files.", _USE),
     "serve": Verb("serving.cli:serve", "Score over HTTP.", _USE),
+    "keys": Verb("serving.cli_keys:keys_app", "Say who may use the server.", _USE, group=True),
 }
 
 # Packages that the base install leaves out -> the extra that brings them. Whoever only uses models needs the registry.

@@ -6,21 +6,29 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
+from pipeline.errors import FeedbackError
 from serving import health, routes
+from serving.access import Access
 from serving.body_limit import BodyLimit
 from serving.classify import ClassifyFirst
 from serving.engine import Engine, start_engine
 from serving.envelope import DOCS_PATH, Envelope
 from serving.follow import follow_champion
+from serving.key_ring import KeyRing, check_reachable
 from serving.openapi import API_VERSION, TITLE, describe
 from serving.problems import answer_in_problems
+from serving.rate_limits import RateLimits
+from serving.scopes import Scopes
 from serving.settings import ServeSettings
 
 if TYPE_CHECKING:
     from serving.keeping import Keeper
+
+
+OPENAPI_PATH = "/openapi.json"
 
 
 class Application(FastAPI):
@@ -34,7 +42,8 @@ class Application(FastAPI):
             max_bytes=self.settings.max_body_bytes,
             timeout=self.settings.read_timeout,
         )
-        return Envelope(limited, metrics=self.state.engine.metrics, known_hosts=self.settings.known_hosts)
+        guarded = Access(limited, ring=self.state.ring, scopes=self.state.scopes, limits=self.state.limits)
+        return Envelope(guarded, metrics=self.state.engine.metrics, known_hosts=self.settings.known_hosts)
 
 
 def create_app(settings: ServeSettings) -> FastAPI:
@@ -45,30 +54,49 @@ def create_app(settings: ServeSettings) -> FastAPI:
     """
     engine = start_engine(settings)
     keeper = _keeper(engine, settings)
+    try:
+        ring = open_ring(settings, keeper)
+    except FeedbackError:
+        if keeper is not None:
+            keeper.threads.close()
+        engine.close()
+        raise
     app = Application(
         title=TITLE,
         version=API_VERSION,
         generate_unique_id_function=lambda route: route.name,  # the names that generated clients give their methods
         lifespan=_lifespan(follows=follows_champion(settings)),
-        # The documentation tells strangers what to try.
-        openapi_url="/openapi.json" if settings.loopback else None,
-        docs_url=DOCS_PATH if settings.loopback else None,
+        openapi_url=OPENAPI_PATH if settings.shows_docs else None,
+        docs_url=DOCS_PATH if settings.shows_docs else None,
         swagger_ui_oauth2_redirect_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.settings = settings
     app.state.engine = engine
-    app.include_router(routes.router)
-    app.include_router(health.router)
+    app.state.ring = ring
+    app.state.limits = RateLimits(None if settings.figures is None else settings.figures / "rates")
     app.state.keeper = keeper
-    if keeper is not None:
-        from serving import feedback_routes
-
-        app.include_router(feedback_routes.router)
+    routers = _routers(stored=keeper is not None)
+    for router in routers:
+        app.include_router(router)
+    # Prometheus on this machine, or whoever can show a key.
+    open_paths = {"/metrics"} if settings.loopback else set()
+    if settings.shows_docs:
+        open_paths |= {OPENAPI_PATH, DOCS_PATH}
+    app.state.scopes = Scopes([route for router in routers for route in router.routes], open_paths=open_paths)
     answer_in_problems(app)
     describe(app, settings)
     return app
+
+
+def _routers(*, stored: bool) -> list[APIRouter]:
+    found = [routes.router, health.router]
+    if stored:
+        from serving import feedback_routes
+
+        found.append(feedback_routes.router)
+    return found
 
 
 def follows_champion(settings: ServeSettings) -> bool:
@@ -80,12 +108,17 @@ def _lifespan(*, follows: bool) -> Callable[[FastAPI], AbstractAsyncContextManag
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine, keeper = app.state.engine, app.state.keeper
-        tasks = [asyncio.create_task(follow_champion(engine))] if follows else []
+        ring = app.state.ring
+        tasks = [asyncio.create_task(ring.run())]
+        if follows:
+            tasks.append(asyncio.create_task(follow_champion(engine)))
         if keeper is not None:
             tasks.append(asyncio.create_task(keeper.run_clock()))
         yield
         for task in tasks:
             task.cancel()
+        await ring.close()
+        app.state.limits.close()
         if keeper is not None:
             await keeper.close()
         engine.close()
@@ -100,3 +133,22 @@ def _keeper(engine: Engine, settings: ServeSettings) -> "Keeper | None":
     from serving.keeping import open_keeper
 
     return open_keeper(engine, settings)
+
+
+def open_ring(settings: ServeSettings, keeper: "Keeper | None") -> KeyRing:
+    """The API keys of the file or of the store. Raises ConfigError, also where strangers would need none."""
+    if settings.no_keys:
+        ring = KeyRing(None)
+    elif settings.keys_file is not None:
+        from serving.key_file import KeyFile
+
+        ring = KeyRing(KeyFile(settings.keys_file), seconds=settings.key_seconds)
+    elif keeper is not None:
+        from serving.store.key_table import KeyTable
+
+        threads = keeper.threads
+        ring = KeyRing(KeyTable(threads.database), seconds=settings.key_seconds, threaded=threads.call)
+    else:
+        ring = KeyRing(None)
+    check_reachable(ring, loopback=settings.loopback, no_keys=settings.no_keys)
+    return ring

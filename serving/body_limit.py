@@ -5,6 +5,7 @@ soon as the limit is passed. uvicorn itself has neither limit.
 """
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,7 +35,7 @@ class BodyLimit:
             self._check_declared(header(scope["headers"], b"content-length"))
             body = await self._read(receive)
         except RequestProblem as problem:
-            await _refuse(problem, scope, receive, send)
+            await refuse(problem, scope, receive, send)
             return
         waiting = [body]
 
@@ -75,14 +76,19 @@ class BodyLimit:
         )
 
 
-async def _refuse(problem: RequestProblem, scope: Scope, receive: Receive, send: Send) -> None:
+async def refuse(
+    problem: RequestProblem, scope: Scope, receive: Receive, send: Send, *, headers: Mapping[str, str] | None = None
+) -> None:
     """Answer at once, then read and forget for a moment what still comes in, then close the connection."""
     response = problem_response(
-        problem.code, problem.message, request_id=scope["state"]["request_id"], headers={"Connection": "close"}
+        problem.code,
+        problem.message,
+        request_id=scope["state"]["request_id"],
+        headers={**(headers or {}), "Connection": "close"},
     )
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
     await send({"type": "http.response.body", "body": response.body, "more_body": True})
-    if problem.code == "body_too_large":
+    if problem.code != "request_timeout":
         try:
             async with asyncio.timeout(_LINGER):
                 while (message := await receive())["type"] == "http.request" and message.get("more_body", False):

@@ -1,7 +1,7 @@
 """`fankui serve`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,8 +10,8 @@ _Host = Annotated[
     str,
     typer.Option(
         envvar="FANKUI_HOST",
-        help="Address to listen on. The default is reachable from this machine only: there are no API keys yet, "
-        "so put a proxy that authenticates in front before opening it.",
+        help="Address to listen on. The default is reachable from this machine only; for any other there has to be an "
+        "API key (`fankui keys create`), or --no-keys.",
     ),
 ]
 _Port = Annotated[int, typer.Option(envvar="FANKUI_PORT", min=1, max=65535, help="Port to listen on.")]
@@ -138,6 +138,30 @@ _RepeatDays = Annotated[
         help="Days in which another comment of the same customer counts as a repeated contact.",
     ),
 ]
+_KeysFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="FANKUI_KEYS_FILE",
+        help="File with the digests of API keys, for a server without a store; otherwise those of the store are used.",
+    ),
+]
+_NoKeys = Annotated[
+    bool,
+    typer.Option(
+        "--no-keys",
+        envvar="FANKUI_NO_KEYS",
+        help="Ask nobody for an API key, whoever can reach the server. For those behind a proxy that authenticates.",
+    ),
+]
+_Docs = Annotated[
+    bool | None,
+    typer.Option(
+        "--docs/--no-docs",
+        envvar="FANKUI_DOCS",
+        help="Show /docs and /openapi.json, to everybody. Without either on the loopback only: they tell strangers "
+        "what to try.",
+    ),
+]
 
 
 def serve(
@@ -159,6 +183,9 @@ def serve(
     store: _Store = None,
     store_timeout: _StoreTimeout = 5.0,
     repeat_days: _RepeatDays = 7.0,
+    keys_file: _KeysFile = None,
+    no_keys: _NoKeys = False,
+    docs: _Docs = None,
 ) -> None:
     """Score over HTTP: POST /v1/classify, GET /v1/labels, /v1/models, /health/live, /health/ready, /metrics.
 
@@ -171,28 +198,15 @@ def serve(
 
     `curl -s localhost:8000/v1/classify -H 'Content-Type: application/json' -d '{"text": "快递三天没到，客服也不回"}'`
     """
+    given = dict(locals())  # the names are those of the settings
+    _serve(**{**given, "store": store or None}, allowed_hosts=tuple(name.lower() for name in allowed_host or ()))
+
+
+def _serve(*, allowed_host: object, **options: Any) -> None:  # noqa: ARG001  (another form of allowed_hosts)
     from serving.settings import ServeSettings
 
-    settings = ServeSettings(
-        host=host,
-        port=port,
-        model=model,
-        routing=routing,
-        threads=threads,
-        workers=workers,
-        cache=cache,
-        max_body_bytes=max_body_bytes,
-        max_items=max_items,
-        max_in_flight=max_in_flight,
-        request_timeout=request_timeout,
-        read_timeout=read_timeout,
-        shutdown_timeout=shutdown_timeout,
-        allowed_hosts=tuple(name.lower() for name in allowed_host or ()),
-        store=store or None,
-        store_timeout=store_timeout,
-        repeat_days=repeat_days,
-    )
-    if workers == 1:
+    settings = ServeSettings(**options)
+    if settings.workers == 1:
         from serving.run import run
 
         run(settings)

@@ -26,6 +26,7 @@ _CLIENT_LEFT = 499  # as nginx logs it; nobody receives it
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -99,6 +100,7 @@ class Envelope:
             "path": path,
             "status": status,
             "ms": round(seconds * 1000, 2),
+            **({"key": state["key_fingerprint"]} if "key_fingerprint" in state else {}),
             **state.get("log", {}),
         }
         _LOGGER.info("request", extra={"fields": fields})

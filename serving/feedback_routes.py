@@ -25,7 +25,7 @@ from serving.feedback_shapes import (
 )
 from serving.intake import check_media_type
 from serving.keeping import Keeper
-from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, STORED_HEADERS, body_of, problems
+from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, STORED_HEADERS, body_of, guarded
 from serving.problems import RequestProblem
 from serving.recording import Post, location_of
 from serving.routes import EngineDep
@@ -93,7 +93,7 @@ FiltersDep = Annotated[Filters, Depends(filters_of)]
     responses={
         201: {"model": StoredAnswer, "headers": STORED_HEADERS},
         200: {"model": StoredAnswer, "headers": STORED_HEADERS, "description": "It was there already, by its id"},
-        **problems(409, 415, 422, 429, 503, 504),
+        **guarded(409, 415, 422, 503, 504),
     },
     openapi_extra={**body_of("FeedbackItem"), "parameters": [IDEMPOTENCY_KEY]},
 )
@@ -115,7 +115,7 @@ async def post_feedback(request: Request, keeper: KeeperDep, engine: EngineDep) 
     return Response(answer.body, status_code=answer.status, headers=found, media_type="application/json")
 
 
-@router.get("/feedback", summary="List comments", responses={200: {"model": FeedbackList}, **problems(422, 503)})
+@router.get("/feedback", summary="List comments", responses={200: {"model": FeedbackList}, **guarded(422, 503)})
 async def list_feedback(
     keeper: KeeperDep,
     filters: FiltersDep,
@@ -135,7 +135,7 @@ async def list_feedback(
     return Response(await keeper.threads.read(page), media_type="application/json")
 
 
-@router.get("/feedback/{id}", summary="One comment", responses={200: {"model": FeedbackAnswer}, **problems(*_STATUSES)})
+@router.get("/feedback/{id}", summary="One comment", responses={200: {"model": FeedbackAnswer}, **guarded(*_STATUSES)})
 async def get_feedback(id: Id, keeper: KeeperDep) -> Response:  # noqa: A002
     """With its corrections, and the times of its statuses."""
     return _json(await keeper.threads.read(lambda connection: _whole(connection, id)))
@@ -148,7 +148,7 @@ async def get_feedback(id: Id, keeper: KeeperDep) -> Response:  # noqa: A002
     responses={
         201: {"model": CorrectionAnswer, "headers": {"Location": STORED_HEADERS["Location"]}},
         200: {"model": CorrectionAnswer, "description": "It is kept already"},
-        **problems(404, 415, 422, 503),
+        **guarded(404, 415, 422, 503),
     },
     openapi_extra=body_of("CorrectionBody"),
 )
@@ -174,7 +174,7 @@ async def post_correction(id: Id, request: Request, keeper: KeeperDep, engine: E
 @router.post(
     "/feedback/{id}/status",
     summary="Move a comment on",
-    responses={200: {"model": FeedbackAnswer}, **problems(*_CHANGES)},
+    responses={200: {"model": FeedbackAnswer}, **guarded(*_CHANGES)},
     openapi_extra=body_of("StatusBody"),
 )
 async def post_status(id: Id, request: Request, keeper: KeeperDep) -> Response:  # noqa: A002
@@ -198,7 +198,7 @@ async def post_status(id: Id, request: Request, keeper: KeeperDep) -> Response: 
     return _json(await keeper.threads.write(change))
 
 
-@router.get("/export", summary="Comments as a file", responses={**EXPORT_FILE, **problems(422, 503)})
+@router.get("/export", summary="Comments as a file", responses={**EXPORT_FILE, **guarded(422, 503)})
 async def get_export(
     keeper: KeeperDep,
     engine: EngineDep,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from serving.metrics import CONTENT_TYPE
-from serving.openapi import METRICS_PAGE, problems
+from serving.openapi import METRICS_PAGE, guarded, problems
 from serving.problems import RequestProblem
 from serving.routes import EngineDep
 from serving.shapes import HealthAnswer
@@ -33,7 +33,7 @@ async def ready(request: Request, engine: EngineDep) -> HealthAnswer:
     return HealthAnswer(status="ready", model_version=engine.active.version)
 
 
-@router.get("/metrics", summary="Figures for Prometheus", responses={**METRICS_PAGE, **problems()})
+@router.get("/metrics", summary="Figures for Prometheus", responses={**METRICS_PAGE, **guarded()})
 async def metrics(engine: EngineDep) -> Response:
     """Counts and durations by model version, path and status."""
     return Response(await asyncio.to_thread(engine.metrics.page), headers={"Content-Type": CONTENT_TYPE})

@@ -33,15 +33,16 @@ class JsonLines(logging.Formatter):
         return line if line and line.isascii() else json.dumps(body, ensure_ascii=True, default=str)
 
 
-def tell_start(settings: ServeSettings, *, model_version: str, origin: str) -> None:
-    """The first line: where the server listens and what answers. Before it a warning where strangers can reach it."""
-    if not settings.loopback:
+def tell_start(settings: ServeSettings, *, model_version: str, origin: str, api_keys: bool) -> None:
+    """The first line: where the server listens and what answers. Before it a warning where others need no key."""
+    if not settings.loopback and not api_keys:
         _LOGGER.warning("open_to_others", extra={"fields": {"host": settings.host, "api_keys": False}})
     fields = {
         "url": f"http://{settings.host}:{settings.port}",
         "model_version": model_version,
         "origin": origin,
         "workers": settings.workers,
+        "api_keys": api_keys,
         "store": _kind(settings.store),
     }
     _LOGGER.info("starting", extra={"fields": fields})

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from serving.feedback_shapes import CorrectionBody, FeedbackItem, StatusBody
 from serving.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, TITLES
+from serving.scopes import NEEDED
 from serving.settings import ServeSettings
 from serving.shapes import Item, ProblemAnswer
 
@@ -63,12 +64,27 @@ METRICS_PAGE: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
+_SECURITY = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, where the server asks for one: on other addresses than the loopback, and wherever "
+        "a key was made. One of the scopes named at each path is enough; admin always is.",
+    },
+    "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "Likewise."},
+}
+
 _ALWAYS = (400, 408, 413, 500)  # unknown Host; slow or too large body, which any method may carry; our fault
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route: those that every route has, and `statuses`."""
     return {status: _problem(status) for status in sorted({*_ALWAYS, *statuses})}
+
+
+def guarded(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Likewise of a route that may ask for an API key."""
+    return problems(401, 403, 429, *statuses)
 
 
 def body_of(name: str) -> dict[str, Any]:
@@ -89,6 +105,11 @@ def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
     if settings.store is not None:
         schemas.update({model.__name__: _schema(model) for model in (FeedbackItem, CorrectionBody, StatusBody)})
     schemas["Problem"] = _schema(ProblemAnswer)
+    document["components"]["securitySchemes"] = _SECURITY
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if needed := NEEDED[f"{method.upper()} {path}"]:
+                operation["security"] = [{name: sorted(needed)} for name in _SECURITY]
     schemas["Batch"] = {
         "title": "Batch",
         "description": "Several comments.",
@@ -121,6 +142,9 @@ def _problem(status: int) -> dict[str, Any]:
     }
     if any(code in RETRY_AFTER for code in codes):
         found["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    if status in (401, 403):
+        challenge = {"description": "RFC 6750.", "schema": {"type": "string"}}
+        found["headers"] = {"WWW-Authenticate": challenge}
     return found
 
 

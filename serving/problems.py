@@ -22,6 +22,9 @@ STATUS = {
     "host_unknown": 400,
     "http_invalid": 400,
     "idempotency_key_invalid": 400,
+    "key_missing": 401,
+    "key_invalid": 401,
+    "scope_missing": 403,
     "not_found": 404,
     "feedback_unknown": 404,
     "method_not_allowed": 405,
@@ -43,6 +46,7 @@ STATUS = {
     "invalid_cursor": 422,
     "invalid_label": 422,
     "overloaded": 429,
+    "rate_limited": 429,
     "headers_too_large": 431,
     "internal_error": 500,
     "model_failed": 503,
@@ -54,6 +58,8 @@ STATUS = {
 
 TITLES = {
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     408: "Request Timeout",
@@ -71,6 +77,7 @@ TITLES = {
 
 RETRY_AFTER = {
     "overloaded": "1",
+    "rate_limited": "1",
     "model_failed": "5",
     "not_ready": "1",
     "answer_timeout": "5",
@@ -102,7 +109,7 @@ def problem_response(code: str, detail: str, *, request_id: str, headers: Mappin
     """The response for a problem; Retry-After is added where it makes sense."""
     extra = dict(headers or {})
     if code in RETRY_AFTER:
-        extra["Retry-After"] = RETRY_AFTER[code]
+        extra.setdefault("Retry-After", RETRY_AFTER[code])
     return Response(
         problem_body(code, detail, request_id), status_code=STATUS[code], headers=extra, media_type=MEDIA_TYPE
     )

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from serving.classify import classify as answer_classify
 from serving.engine import Engine
-from serving.openapi import CLASSIFY_BODY, problems
+from serving.openapi import CLASSIFY_BODY, guarded
 from serving.shapes import (
     ClassifyAnswer,
     LabelAnswer,
@@ -32,7 +32,7 @@ EngineDep = Annotated[Engine, Depends(engine_of)]
 @router.post(
     "/classify",
     summary="Classify one comment or a batch",
-    responses={200: {"model": ClassifyAnswer}, **problems(415, 422, 429, 503, 504)},
+    responses={200: {"model": ClassifyAnswer}, **guarded(415, 422, 503, 504)},
     openapi_extra=CLASSIFY_BODY,
 )
 async def classify(request: Request) -> Response:
@@ -43,7 +43,7 @@ async def classify(request: Request) -> Response:
     return await answer_classify(request.scope, request.receive)
 
 
-@router.get("/labels", summary="The label schema", responses=problems())
+@router.get("/labels", summary="The label schema", responses=guarded())
 async def labels(engine: EngineDep) -> LabelsAnswer:
     """Every task and label of the model that answers, in order, with 中文 names and definitions."""
     schema = engine.active.predictor.schema
@@ -75,7 +75,7 @@ async def labels(engine: EngineDep) -> LabelsAnswer:
     )
 
 
-@router.get("/models", summary="The model that answers", responses=problems())
+@router.get("/models", summary="The model that answers", responses=guarded())
 async def models(engine: EngineDep) -> ModelsAnswer:
     """Its version, how it was chosen, and since when it answers."""
     active = engine.active

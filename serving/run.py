@@ -25,7 +25,8 @@ def run(settings: ServeSettings) -> None:
     app = create_app(settings)
     listening = listen(settings.host, settings.port)
     active = app.state.engine.active
-    tell_start(settings, model_version=active.version, origin=active.resolved.origin)
+    keys = app.state.ring.asked
+    tell_start(settings, model_version=active.version, origin=active.resolved.origin, api_keys=keys)
     answer_requests(app, listening, settings)
 
 

@@ -27,6 +27,10 @@ class ServeSettings:
     request_timeout: float = 30.0  # seconds from admission to the answer
     read_timeout: float = 10.0  # seconds for the headers, and again for the body
     shutdown_timeout: int = 30  # seconds that requests in flight get after SIGTERM
+    keys_file: Path | None = None  # of API keys; None: those in the store
+    no_keys: bool = False  # nobody is asked for one: a proxy in front does that
+    key_seconds: float = 5.0  # between two looks at the keys, and so the longest that a revoked one still works
+    docs: bool | None = None  # None: on the loopback only; the documentation tells strangers what to try
     allowed_hosts: tuple[str, ...] = ()  # names in the Host header beside the loopback ones
     # None: nothing is kept. Whoever keeps what customers wrote should know that, and where; and a path of our choosing
     # would fail in a container whose disk is read only.
@@ -38,6 +42,8 @@ class ServeSettings:
     follow_seconds: float = 2.0  # between two looks at the champion pointer
 
     def __post_init__(self) -> None:
+        if self.no_keys and self.keys_file is not None:
+            raise ConfigError("keys_invalid", "--no-keys and --keys-file contradict each other; give one of them")
         if self.max_items > self.max_in_flight:
             raise ConfigError(
                 "max_in_flight_invalid",
@@ -47,11 +53,16 @@ class ServeSettings:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach the server; documentation pages are served then and only then."""
+        """Whether only this machine can reach the server."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether /docs and /openapi.json are there, for everybody."""
+        return self.loopback if self.docs is None else self.docs
 
     @property
     def known_hosts(self) -> frozenset[str] | None:

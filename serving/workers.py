@@ -174,7 +174,8 @@ def _work(settings: ServeSettings, reports: Connection) -> None:
         _tell(reports, {"code": error.code, "error": error.message})
         raise SystemExit(1) from None
     active = app.state.engine.active
-    _tell(reports, {"model_version": active.version, "origin": active.resolved.origin})
+    keys = app.state.ring.asked
+    _tell(reports, {"model_version": active.version, "origin": active.resolved.origin, "api_keys": keys})
     answer_requests(app, listening, settings)
 
 

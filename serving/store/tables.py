@@ -136,3 +136,17 @@ secrets = Table(
     Column("name", String(32), primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(12), primary_key=True),  # in the key itself; the owner of what was posted with it
+    Column("name", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("rate", Integer),  # requests a minute
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("revoked_at", UtcTime),
+    Column("last_used_at", UtcTime),  # to the minute
+    Column("secrets", JSON, nullable=False),  # digest, created_at, expires_at of each of its strings
+)

@@ -1,6 +1,7 @@
-"""An application around the small linear bundle, and a client that talks to it without a network."""
+"""An application around the small linear bundle, a client that talks to it without a network, and API keys."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from serving.api_keys import new_key
 from serving.app import create_app
+from serving.key_file import KeyFile
 from serving.settings import ServeSettings
 
 
@@ -37,3 +40,21 @@ def make_client(make_app: Callable[..., FastAPI]) -> Callable[..., TestClient]:
 @pytest.fixture
 def client(make_client: Callable[..., TestClient]) -> TestClient:
     return make_client()
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> Path:
+    """Where `make_key` puts keys."""
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
+def make_key(keys_file: Path) -> Callable[..., str]:
+    """`make_key("score", "read", rate=60)`: the string of a new key of the file."""
+
+    def make(*scopes: str, name: str = "shop", **changes: Any) -> str:
+        key, shown = new_key(name, scopes, now=datetime.now(UTC), **changes)
+        KeyFile(keys_file, must_exist=False).put(key)
+        return shown
+
+    return make

@@ -16,9 +16,12 @@ from serving.settings import ServeSettings
 
 
 def test_documentation_is_shown_on_the_loopback_only(make_client: Callable[..., TestClient]) -> None:
-    near, far = make_client(), make_client(host="0.0.0.0")
+    near, far = make_client(), make_client(host="0.0.0.0", no_keys=True)
     assert [near.get(path).status_code for path in ("/docs", "/openapi.json", "/redoc")] == [200, 200, 404]
     assert "script-src" in near.get("/docs").headers["Content-Security-Policy"]
+    shown = make_client(host="0.0.0.0", no_keys=True, docs=True)
+    hidden = make_client(docs=False)
+    assert [client.get("/docs").status_code for client in (shown, hidden)] == [200, 404]
     assert [far.get(path).status_code for path in ("/docs", "/openapi.json", "/redoc")] == [404, 404, 404]
 
 
@@ -44,6 +47,19 @@ def test_starting_fails_where_the_model_or_the_policy_does(linear_bundle: Path, 
     with pytest.raises(ConfigError) as policy:
         create_app(ServeSettings(model=str(linear_bundle), routing=tmp_path / "none.toml"))
     assert policy.value.code == "routing_missing"
+
+
+@pytest.mark.parametrize("store", [None, "store.db"])
+def test_others_need_a_key_or_nothing_starts(linear_bundle: Path, tmp_path: Path, store: str | None) -> None:
+    kept = None if store is None else str(tmp_path / store)
+    with pytest.raises(ConfigError) as refused:
+        create_app(ServeSettings(model=str(linear_bundle), host="0.0.0.0", store=kept))
+    assert refused.value.code == "keys_missing"
+    assert refused.value.message == (
+        "--host: others than this machine can reach that address, and there is no valid API key; make one with "
+        "`fankui keys create NAME --scope score` and the same --store or --keys-file, listen on 127.0.0.1, or say "
+        "--no-keys where a proxy in front asks who they are"
+    )
 
 
 def test_the_lifespan_ends_the_threads_and_the_follower(make_app: Callable[..., FastAPI]) -> None:

@@ -15,6 +15,8 @@ from serving.store.database import Database, open_database
 from serving.store.migrating import upgrade, version
 from serving.store.tables import metadata
 
+NEWEST = "0002"
+
 
 def test_the_tables_are_those_of_the_code(database: Database) -> None:
     found = database.read(
@@ -23,9 +25,9 @@ def test_the_tables_are_those_of_the_code(database: Database) -> None:
         )
     )
     assert found == []
-    assert version(database) == "0001"
+    assert version(database) == NEWEST
     upgrade(database)
-    assert version(database) == "0001"
+    assert version(database) == NEWEST
 
 
 def test_several_may_start_at_once(store_url: str) -> None:
@@ -63,7 +65,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(store_url: str, monkeypatc
             upgrade(database)
     assert database.read(lambda connection: inspect(connection).get_table_names()) == []
     upgrade(database)
-    assert version(database) == "0001"
+    assert version(database) == NEWEST
     database.close()
 
 

@@ -1,0 +1,59 @@
+"""Which scope opens which path. An application with a route that has no line here does not start."""
+
+from collections.abc import Iterable, Set
+from re import Pattern
+from typing import Any
+
+from starlette.routing import compile_path
+
+from serving.api_keys import ADMIN, READ, SCORE, WRITE
+
+OPEN: frozenset[str] = frozenset()
+"""For everybody."""
+
+NEEDED: dict[str, frozenset[str]] = {
+    "GET /health/live": OPEN,
+    "GET /health/ready": OPEN,
+    "GET /metrics": frozenset({READ}),
+    "POST /v1/classify": frozenset({SCORE}),
+    "GET /v1/labels": frozenset({SCORE, READ}),
+    "GET /v1/models": frozenset({SCORE, READ}),
+    "POST /v1/feedback": frozenset({WRITE}),
+    "GET /v1/feedback": frozenset({READ}),
+    "GET /v1/feedback/{id}": frozenset({READ}),
+    "POST /v1/feedback/{id}/corrections": frozenset({WRITE}),
+    "POST /v1/feedback/{id}/status": frozenset({WRITE}),
+    "GET /v1/export": frozenset({READ}),
+}
+"""Method and path -> the scopes of which one is enough; admin always is."""
+
+ANY = frozenset({SCORE, WRITE, READ, ADMIN})
+"""Of a path that does not exist: who has a key is told so."""
+
+
+class Scopes:
+    """The table above, for the routes of one application."""
+
+    def __init__(self, routes: Iterable[Any], *, open_paths: Set[str]) -> None:
+        """`open_paths` need no key here. Raises ValueError where a route has no line in the table."""
+        self._plain = {("GET", path): OPEN for path in open_paths}
+        self._patterns: list[tuple[str, Pattern[str], frozenset[str]]] = []
+        for route in routes:
+            for method in sorted(route.methods):
+                line = f"{method} {route.path}"
+                if line not in NEEDED:
+                    raise ValueError(f"the route {line} has no line in serving/scopes.py")
+                if "{" in route.path:
+                    self._patterns.append((method, compile_path(route.path)[0], NEEDED[line]))
+                else:
+                    self._plain.setdefault((method, route.path), NEEDED[line])
+
+    def needed(self, method: str, path: str) -> frozenset[str]:
+        """The scopes of which one opens a request; OPEN where it needs no key."""
+        found = self._plain.get((method, path))
+        if found is not None:
+            return found
+        for known, pattern, needed in self._patterns:
+            if known == method and pattern.match(path):
+                return needed
+        return ANY
