@@ -93,9 +93,9 @@ def create_app(settings: ServeSettings) -> FastAPI:
 def _routers(*, stored: bool) -> list[APIRouter]:
     found = [routes.router, health.router]
     if stored:
-        from serving import feedback_routes
+        from serving import erasure_routes, feedback_routes
 
-        found.append(feedback_routes.router)
+        found += [feedback_routes.router, erasure_routes.router]
     return found
 
 
@@ -113,7 +113,7 @@ def _lifespan(*, follows: bool) -> Callable[[FastAPI], AbstractAsyncContextManag
         if follows:
             tasks.append(asyncio.create_task(follow_champion(engine)))
         if keeper is not None:
-            tasks.append(asyncio.create_task(keeper.run_clock()))
+            tasks += [asyncio.create_task(keeper.run_clock()), asyncio.create_task(keeper.run_retention())]
         yield
         for task in tasks:
             task.cancel()

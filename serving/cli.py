@@ -138,6 +138,16 @@ _RepeatDays = Annotated[
         help="Days in which another comment of the same customer counts as a repeated contact.",
     ),
 ]
+_KeepDays = Annotated[
+    float | None,
+    typer.Option(
+        envvar="FANKUI_KEEP_DAYS",
+        min=0.001,
+        max=36_500.0,
+        help="Days after which the text, metadata and customer of a kept comment are erased, resolved or not; the "
+        "figures stay. Without it they are kept until somebody erases them.",
+    ),
+]
 _KeysFile = Annotated[
     Path | None,
     typer.Option(
@@ -183,6 +193,7 @@ def serve(
     store: _Store = None,
     store_timeout: _StoreTimeout = 5.0,
     repeat_days: _RepeatDays = 7.0,
+    keep_days: _KeepDays = None,
     keys_file: _KeysFile = None,
     no_keys: _NoKeys = False,
     docs: _Docs = None,

@@ -27,11 +27,12 @@ from serving.intake import check_media_type
 from serving.keeping import Keeper
 from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, STORED_HEADERS, body_of, guarded
 from serving.problems import RequestProblem
-from serving.recording import Post, location_of
+from serving.recording import Post, feedback_erased
 from serving.routes import EngineDep
 from serving.store import corrections, cursor, records, redaction, statuses
 from serving.store.corrections import Correction
 from serving.store.export import export
+from serving.store.ids import location_of
 from serving.store.records import Filters
 
 router = APIRouter(prefix="/v1")
@@ -39,8 +40,8 @@ router = APIRouter(prefix="/v1")
 ANONYMOUS = "anonymous"
 
 _MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl", "parquet": "application/octet-stream"}
-_STATUSES = (404, 422, 503)
-_CHANGES = (404, 409, 415, 422, 503)
+_STATUSES = (404, 410, 422, 503)
+_CHANGES = (404, 409, 410, 415, 422, 503)
 
 
 async def keeper_of(request: Request) -> Keeper:
@@ -93,7 +94,7 @@ FiltersDep = Annotated[Filters, Depends(filters_of)]
     responses={
         201: {"model": StoredAnswer, "headers": STORED_HEADERS},
         200: {"model": StoredAnswer, "headers": STORED_HEADERS, "description": "It was there already, by its id"},
-        **guarded(409, 415, 422, 503, 504),
+        **guarded(409, 410, 415, 422, 503, 504),
     },
     openapi_extra={**body_of("FeedbackItem"), "parameters": [IDEMPOTENCY_KEY]},
 )
@@ -109,10 +110,10 @@ async def post_feedback(request: Request, keeper: KeeperDep, engine: EngineDep) 
     post = Post(comment, digest_of(document, keeper.recorder.secret), _owner(request), key)
     answer = await keeper.recorder.record(post, receive=request.receive)
     engine.metrics.recorded("replayed" if answer.replayed else "stored")
-    found = {"Location": answer.location}
+    headers = {"Location": answer.location}
     if answer.replayed:
-        found["Idempotent-Replayed"] = "true"
-    return Response(answer.body, status_code=answer.status, headers=found, media_type="application/json")
+        headers["Idempotent-Replayed"] = "true"
+    return Response(answer.body, status_code=answer.status, headers=headers, media_type="application/json")
 
 
 @router.get("/feedback", summary="List comments", responses={200: {"model": FeedbackList}, **guarded(422, 503)})
@@ -148,7 +149,7 @@ async def get_feedback(id: Id, keeper: KeeperDep) -> Response:  # noqa: A002
     responses={
         201: {"model": CorrectionAnswer, "headers": {"Location": STORED_HEADERS["Location"]}},
         200: {"model": CorrectionAnswer, "description": "It is kept already"},
-        **guarded(404, 415, 422, 503),
+        **guarded(404, 410, 415, 422, 503),
     },
     openapi_extra=body_of("CorrectionBody"),
 )
@@ -162,7 +163,7 @@ async def post_correction(id: Id, request: Request, keeper: KeeperDep, engine: E
     wanted = Correction(task=body.task, label=label, by=body.by, why=why)
 
     def correct(connection: Any) -> tuple[dict[str, Any], bool]:
-        row = _found(connection, id, lock=True)
+        row = found(connection, id, lock=True)
         identity, new = corrections.correct(connection, row, wanted, schema=schema, now=datetime.now(UTC))
         (entry,) = [entry for entry in corrections.of_feedback(connection, [id]) if entry.id == identity]
         return feedback_answers.correction(entry), new
@@ -185,7 +186,7 @@ async def post_status(id: Id, request: Request, keeper: KeeperDep) -> Response: 
     wanted = statuses.Change(status=body.status, by=body.by, assignee=body.assignee, note=note)
 
     def change(connection: Any) -> dict[str, Any]:
-        row = _found(connection, id, lock=True)
+        row = found(connection, id, lock=True)
         try:
             statuses.change(connection, row, wanted, now=datetime.now(UTC))
         except statuses.Refused as refused:
@@ -226,19 +227,22 @@ async def get_export(
 
 def _owner(request: Request) -> str:
     """Whose keys and comments these are: the API key's fingerprint, where one was checked."""
-    found: str = getattr(request.state, "key_fingerprint", ANONYMOUS)
-    return found
+    owner: str = getattr(request.state, "key_fingerprint", ANONYMOUS)
+    return owner
 
 
-def _found(connection: Any, id: str, *, lock: bool = False) -> Any:  # noqa: A002
+def found(connection: Any, id: str, *, lock: bool = False) -> Any:  # noqa: A002
+    """The row of a comment that is there. Raises RequestProblem `feedback_unknown`, `feedback_erased`."""
     row = records.find(connection, id, lock=lock)
     if row is None:
         raise RequestProblem("feedback_unknown", "there is no comment with this id; GET /v1/feedback lists them")
+    if row.erased_at is not None:
+        raise feedback_erased()
     return row
 
 
 def _whole(connection: Any, id: str) -> dict[str, Any]:  # noqa: A002
-    row = _found(connection, id)
+    row = found(connection, id)
     return feedback_answers.whole(row, corrections.of_feedback(connection, [id]), statuses.history(connection, id))
 
 

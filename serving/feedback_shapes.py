@@ -52,6 +52,18 @@ class StatusBody(Body):
     note: Remark | None = Field(None, description="Masked before it is kept.")
 
 
+class ErasureBody(Body):
+    """Whose comments are to be erased."""
+
+    customer_ref: Name = Field(description="As it was posted.")
+
+
+class ErasureAnswer(Answered):
+    """What was erased."""
+
+    erased: int = Field(ge=0, description="Comments.")
+
+
 class SignalsAnswer(Answered):
     """What earlier comments of the same customer say of this one."""
 

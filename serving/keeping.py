@@ -1,17 +1,19 @@
-"""The store as the application holds it: threads, the recorder, the clock, and figures of what fails."""
+"""The store as the application holds it: threads, the recorder, the clock, retention, and figures of what fails."""
 
 import asyncio
 import logging
 import os
 import secrets
 import socket
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from serving.engine import Engine
 from serving.metrics import Metrics
 from serving.recording import Recorder
 from serving.settings import ServeSettings
-from serving.store import clock, leases
+from serving.store import clock, erasing, leases
 from serving.store.database import StoreError, open_database
 from serving.store.migrating import upgrade
 from serving.store.threads import StoreThreads
@@ -25,45 +27,86 @@ class Keeper:
     def __init__(self, engine: Engine, threads: StoreThreads) -> None:
         self.threads = threads
         self.recorder = Recorder(engine, threads)
-        self._seconds = engine.settings.clock_seconds
+        self._metrics = engine.metrics
+        self._settings = engine.settings
         # Of this process and this start: one that is started again does not take its predecessor's lease for its own.
         self._holder = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(8)}"
-        self._told = ""
+        self._told: dict[str, str] = {}  # what failed -> the cause that was told
 
     async def run_clock(self) -> None:
         """Look every few seconds for what is overdue, until cancelled; one worker of all does it."""
         while True:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(self._settings.clock_seconds)
             await self.look()
 
+    async def run_retention(self) -> None:
+        """Erase what is too old, every few minutes, until cancelled; one worker of all does it. Nothing is by default.
+
+        The first look comes with the clock's: a server that is started again every night has to get there too.
+        """
+        if self._settings.keep_days is None:
+            return
+        await asyncio.sleep(self._settings.clock_seconds)
+        while True:
+            await self.forget()
+            await asyncio.sleep(self._settings.retention_seconds)
+
     async def look(self) -> None:
-        """One look; a store that is away is told once and tried again at the next."""
-        try:
+        """One look at the clock; a store that is away is told once and tried again at the next."""
+
+        async def all_that_is_due() -> int:
             await self.recorder.release_abandoned()
             total = 0
             while count := await self._tick():  # a clock that stood still has several things to say of one comment
                 total += count
-        except StoreError as error:
-            if error.cause != self._told:
-                self._told = error.cause
-                _LOGGER.error("clock_failed", extra={"fields": {"cause": error.cause}})
-        except Exception as error:  # one bad row must not stop the clock for good
-            _LOGGER.error("clock_failed", extra={"fields": {"cause": type(error).__name__}})
-        else:
-            self._told = ""
+            return total
+
+        await self._watched("clock", all_that_is_due)
+
+    async def forget(self) -> None:
+        """One look for what is too old, likewise."""
+        if self._settings.keep_days is None:
+            return
+        keep = timedelta(days=self._settings.keep_days)
+
+        async def all_that_is_old() -> int:
+            total = 0
+            while count := await self._erase_old(keep):
+                total += count
+                self._metrics.recorded("erased", count)
             if total:
-                _LOGGER.info("clock", extra={"fields": {"comments": total}})
+                await self.threads.call(self.threads.database.overwrite_log)
+            return total
+
+        await self._watched("retention", all_that_is_old)
+
+    async def _watched(self, name: str, work: Callable[[], Awaitable[int]]) -> None:
+        try:
+            total = await work()
+        except StoreError as error:
+            if error.cause != self._told.get(name):
+                self._told[name] = error.cause
+                _LOGGER.error(f"{name}_failed", extra={"fields": {"cause": error.cause}})
+        except Exception as error:  # one bad row must not stop it for good
+            _LOGGER.error(f"{name}_failed", extra={"fields": {"cause": type(error).__name__}})
+        else:
+            self._told.pop(name, None)
+            if total:
+                _LOGGER.info(name, extra={"fields": {"comments": total}})
 
     async def check(self) -> None:
         """Whether the store can be written. Raises StoreError."""
         await self.threads.write(leases.probe)
 
     async def close(self) -> None:
-        """Let another worker have the clock, finish what was begun, and close."""
+        """Let another worker have the leases, finish what was begun, and close."""
+
+        def give_up(connection: Any) -> None:
+            for name in (leases.CLOCK, leases.RETENTION):
+                leases.give_up(connection, name, holder=self._holder, now=datetime.now(UTC))
+
         try:
-            await self.threads.write(
-                lambda connection: leases.give_up(connection, leases.CLOCK, holder=self._holder, now=datetime.now(UTC))
-            )
+            await self.threads.write(give_up)
         except StoreError as error:
             _LOGGER.error("store_failed", extra={"fields": {"cause": error.cause}})
         await asyncio.to_thread(self.threads.close)
@@ -71,6 +114,12 @@ class Keeper:
     async def _tick(self) -> int | None:
         now = datetime.now(UTC)
         return await self.threads.write(lambda connection: clock.tick(connection, holder=self._holder, now=now))
+
+    async def _erase_old(self, keep: timedelta) -> int | None:
+        now = datetime.now(UTC)
+        return await self.threads.write(
+            lambda connection: erasing.erase_old(connection, holder=self._holder, now=now, keep=keep)
+        )
 
 
 def open_keeper(engine: Engine, settings: ServeSettings) -> Keeper:

@@ -78,7 +78,7 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self._recorded = Counter(
-            "fankui_feedback", "Comments posted to be kept, by outcome.", ["outcome"], registry=self.registry
+            "fankui_feedback", "Comments posted to be kept, or erased, by outcome.", ["outcome"], registry=self.registry
         )
         self._store_failures = Counter(
             "fankui_store_failures", "Transactions that the store failed, by cause.", ["cause"], registry=self.registry
@@ -127,9 +127,9 @@ class Metrics:
         if count:
             self._comments.labels(version, "error").inc(count)
 
-    def recorded(self, outcome: str) -> None:
-        """Count a comment that was stored, or whose answer was replayed."""
-        self._recorded.labels(outcome).inc()
+    def recorded(self, outcome: str, count: int = 1) -> None:
+        """Count comments that were stored, whose answer was replayed, or that were erased."""
+        self._recorded.labels(outcome).inc(count)
 
     def store_failed(self, cause: str) -> None:
         """Count a transaction that failed. `cause` is a database's code, of which there are few."""

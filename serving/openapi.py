@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from serving.feedback_shapes import CorrectionBody, FeedbackItem, StatusBody
+from serving.feedback_shapes import CorrectionBody, ErasureBody, FeedbackItem, StatusBody
 from serving.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, TITLES
 from serving.scopes import NEEDED
 from serving.settings import ServeSettings
@@ -103,7 +103,8 @@ def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas["Item"] = _schema(Item)
     if settings.store is not None:
-        schemas.update({model.__name__: _schema(model) for model in (FeedbackItem, CorrectionBody, StatusBody)})
+        bodies = (FeedbackItem, CorrectionBody, StatusBody, ErasureBody)
+        schemas.update({model.__name__: _schema(model) for model in bodies})
     schemas["Problem"] = _schema(ProblemAnswer)
     document["components"]["securitySchemes"] = _SECURITY
     for path, operations in document["paths"].items():

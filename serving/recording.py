@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from starlette.types import Receive
 
@@ -26,7 +25,7 @@ from serving.problems import RequestProblem
 from serving.store import idempotency, records, redaction, signals
 from serving.store.database import StoreError
 from serving.store.idempotency import Claim, InFlight, Key, Mismatch, Replay
-from serving.store.ids import new_id
+from serving.store.ids import location_of, new_id
 from serving.store.threads import StoreThreads
 
 _MARGIN = 5.0  # seconds that a claim outlives the time that a request has, for the commit
@@ -93,7 +92,7 @@ class Recorder:
         """Keep a comment, or give the answer that it got before.
 
         Raises RequestProblem and FeedbackError as /v1/classify does, `idempotency_mismatch`, `idempotency_in_flight`,
-        `feedback_exists`, and StoreError.
+        `feedback_exists`, `feedback_erased`, and StoreError.
         """
         self._places.take(1)
         try:
@@ -171,6 +170,8 @@ class Recorder:
                     "request",
                 )
             if isinstance(found, Replay):
+                if found.status == idempotency.ERASED:
+                    raise feedback_erased()
                 return Answer(found.status, found.body, found.location or "", replayed=True)
 
     async def _finish(
@@ -206,7 +207,9 @@ class Recorder:
         return await self._threads.write(commit)
 
     def _repeated(self, connection: Any, post: Post, row: Any, held: Claim | None) -> Answer:
-        """The answer to a comment whose id is known. Raises RequestProblem `feedback_exists`."""
+        """The answer to a comment whose id is known. Raises RequestProblem `feedback_exists`, `feedback_erased`."""
+        if row.erased_at is not None:
+            raise feedback_erased()
         if row.body_digest != post.digest or row.key_fingerprint != post.owner:
             raise RequestProblem(
                 "feedback_exists",
@@ -285,6 +288,6 @@ class Recorder:
             return aware.replace(tzinfo=UTC)
 
 
-def location_of(id: str) -> str:  # noqa: A002
-    """The path of a comment."""
-    return f"/v1/feedback/{quote(id, safe='')}"
+def feedback_erased() -> RequestProblem:
+    """Of a comment that was there."""
+    return RequestProblem("feedback_erased", "this comment was erased, on request or because its time was over")

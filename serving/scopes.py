@@ -23,6 +23,8 @@ NEEDED: dict[str, frozenset[str]] = {
     "GET /v1/feedback/{id}": frozenset({READ}),
     "POST /v1/feedback/{id}/corrections": frozenset({WRITE}),
     "POST /v1/feedback/{id}/status": frozenset({WRITE}),
+    "DELETE /v1/feedback/{id}": frozenset({ADMIN}),
+    "POST /v1/erasures": frozenset({ADMIN}),
     "GET /v1/export": frozenset({READ}),
 }
 """Method and path -> the scopes of which one is enough; admin always is."""

@@ -37,6 +37,8 @@ class ServeSettings:
     store: str | None = field(default=None, repr=False)  # a file's path or a URL, in which there may be a password
     store_timeout: float = 5.0  # seconds, of any one wait for the database; then 503
     repeat_days: float = 7.0  # in which another comment of the same customer counts as a repeated contact
+    keep_days: float | None = None  # after which text, metadata and customer are erased; None: never
+    retention_seconds: float = 600.0  # between two looks for what is that old
     clock_seconds: float = 5.0  # between two looks for what is overdue
     probe_seconds: float = 5.0  # how long one successful forward pass counts as ready
     follow_seconds: float = 2.0  # between two looks at the champion pointer
@@ -50,6 +52,9 @@ class ServeSettings:
                 f"max_in_flight ({self.max_in_flight}) is below max_items ({self.max_items}): "
                 "a full batch could never be admitted; raise the one or lower the other",
             )
+
+        if self.keep_days is not None and self.store is None:
+            raise ConfigError("store_invalid", "--keep-days erases what a store holds; give --store too")
 
     @property
     def loopback(self) -> bool:

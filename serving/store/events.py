@@ -20,6 +20,7 @@ STATUS = "feedback.status_changed"
 OVERDUE = "feedback.overdue"
 ESCALATED = "feedback.escalated"
 CALLBACK_DUE = "feedback.callback_due"
+ERASED = "feedback.erased"
 
 
 @dataclass(frozen=True, slots=True)

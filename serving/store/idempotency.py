@@ -5,6 +5,7 @@ done in the transaction that stores the comment. A claim whose holder died, or t
 comes back to it then cannot store anything.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,10 @@ from serving.store.tables import idempotency_keys as table
 
 KEPT = timedelta(hours=24)
 """How long a key is remembered; Stripe's figure."""
+
+
+ERASED = 410
+"""Status of the answer to a key whose comment was erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,12 @@ def finish(connection: Connection, held: Claim, *, status: int, body: bytes, loc
 def release(connection: Connection, held: Claim) -> None:
     """Give the key back without an answer: the next one who comes does the work."""
     connection.execute(delete(table).where(_held(held)))
+
+
+def close(connection: Connection, locations: Sequence[str]) -> None:
+    """Forget the answers about comments that were erased, and remember that: trying again must not bring them back."""
+    gone = {"status": ERASED, "body": b""}
+    connection.execute(update(table).where(table.c.location.in_(locations)).values(**gone))
 
 
 def forget_old(connection: Connection, *, now: datetime) -> int:

@@ -146,7 +146,8 @@ def _routed(new: NewFeedback) -> dict[str, Any]:
 
 
 def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [
+    conditions: list[ColumnElement[bool]] = [feedback.c.erased_at.is_(None)]
+    conditions += [
         feedback.c[name] == value
         for name in ("status", "queue", "category", "urgency", "channel", "customer_ref")
         if (value := getattr(filters, name)) is not None

@@ -58,11 +58,13 @@ feedback = Table(
     Column("overdue_at", UtcTime),
     Column("escalation", Integer, nullable=False),  # level, 0 for none
     Column("clock_at", UtcTime),  # when the clock has to look at it next
+    Column("erased_at", UtcTime),  # text, metadata, customer and remarks are gone since
     Index(None, "received_at", "id"),
     Index(None, "status", "received_at", "id"),
     Index(None, "queue", "received_at", "id"),
     Index(None, "customer_ref", "received_at", "id"),
     Index(None, "clock_at"),
+    Index("ix_feedback_erased_at_received_at", "erased_at", "received_at"),
 )
 
 idempotency_keys = Table(

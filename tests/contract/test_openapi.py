@@ -111,9 +111,15 @@ def refusals_of_well_formed_requests_are_about_the_text(ctx: CheckContext, respo
     if case.meta is not None and case.meta.generation.mode.is_positive and response.status_code not in (200, 201):
         codes = ["empty_text", "nul_character"]
         if "{id}" in case.path:
-            codes += ["feedback_unknown", "status_refused", "invalid_label"]
+            codes += ["feedback_erased", "feedback_unknown", "status_refused", "invalid_label"]
         elif case.path == "/v1/feedback":
-            codes += ["feedback_exists", "idempotency_mismatch", "idempotency_key_invalid", "invalid_cursor"]
+            codes += [
+                "feedback_erased",
+                "feedback_exists",
+                "idempotency_mismatch",
+                "idempotency_key_invalid",
+                "invalid_cursor",
+            ]
         assert response.json()["code"] in codes, response.text
 
 
@@ -143,12 +149,17 @@ def test_every_documented_status_is_produced_and_every_produced_one_documented(
     produced: set[tuple[str, str, int]] = set()
 
     def note(response: httpx.Response) -> None:
-        path = response.request.url.path.replace("/a1", "/{id}").replace("/none", "/{id}").replace("/-", "/{id}")
+        path = (
+            response.request.url.path.replace("/a1", "/{id}")
+            .replace("/none", "/{id}")
+            .replace("/erased", "/{id}")
+            .replace("/-", "/{id}")
+        )
         produced.add((response.request.method, path, response.status_code))
 
     note(client.post("/v1/feedback", content=b'{"text": "\xe5\xa5\xbd", "id": "a1"}', headers=JSON))
     for method, template in sorted({(method, path) for method, path, _ in documented()}):
-        path = template.replace("{id}", "a1")
+        path = template.replace("{id}", "erased" if method == "DELETE" else "a1")
         body = {"content": BODIES[template], "headers": JSON} if method == "POST" else {}
         note(client.request(method, path, **body))
         note(client.request(method, path, headers={"Authorization": ""}))
@@ -187,6 +198,7 @@ def test_every_documented_status_is_produced_and_every_produced_one_documented(
 BODIES = {
     "/v1/classify": b'{"text": "\xe5\xa5\xbd"}',
     "/v1/feedback": b'{"text": "\xe5\xa5\xbd", "id": "a1"}',
+    "/v1/erasures": b'{"customer_ref": "c9"}',
     "/v1/feedback/{id}/corrections": b'{"task": "urgency", "label": "high", "by": "li"}',
     "/v1/feedback/{id}/status": b'{"status": "in_progress", "by": "li"}',
 }
@@ -204,19 +216,32 @@ def note_what_the_store_refuses(
         note(client.post(paths["/v1/feedback/{id}/corrections"], json={"task": "urgency", "label": "low", "by": "li"}))
     note(client.post(paths["/v1/feedback/{id}/status"], json={"status": "reopened", "by": "li"}))
     note(client.post("/v1/feedback", json={"text": "x", "id": "a1"}))
-    note(client.get("/v1/feedback/none"))
-    note(client.get("/v1/feedback/-"))
+    for method in ("GET", "DELETE"):
+        note(client.request(method, "/v1/feedback/none"))
+        note(client.request(method, "/v1/feedback/-"))
     note(client.get("/v1/feedback?limit=0"))
     note(client.get("/v1/export?format=exe"))
     with monkeypatch.context() as patch:
         patch.setattr(app.state.engine.places, "total", 0)
         note(client.post("/v1/feedback", json={"text": "x"}))
+    for template, path in paths.items():
+        note(
+            client.post(path.replace("a1", "erased"), content=BODIES[template].replace(b"a1", b"erased"), headers=JSON)
+        )
+    note(client.delete("/v1/feedback/erased"))
+    note(client.delete("/v1/feedback/erased"))
+    note(client.get("/v1/feedback/erased"))
+    for template, path in paths.items():
+        note(
+            client.post(path.replace("a1", "erased"), content=BODIES[template].replace(b"a1", b"erased"), headers=JSON)
+        )
     with sqlite3.connect(app.state.engine.settings.store) as database:
         database.execute("ALTER TABLE feedback RENAME TO elsewhere")
     for template, path in paths.items():
         note(client.post(path, content=BODIES[template], headers=JSON))
     for path in ("/v1/feedback", "/v1/feedback/a1", "/v1/export"):
         note(client.get(path))
+    note(client.delete("/v1/feedback/a1"))
     database.close()
 
 
