@@ -93,9 +93,9 @@ def create_app(settings: ServeSettings) -> FastAPI:
 def _routers(*, stored: bool) -> list[APIRouter]:
     found = [routes.router, health.router]
     if stored:
-        from serving import erasure_routes, feedback_routes
+        from serving import erasure_routes, feedback_routes, original_routes
 
-        found += [feedback_routes.router, erasure_routes.router]
+        found += [feedback_routes.router, erasure_routes.router, original_routes.router]
     return found
 
 

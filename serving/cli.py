@@ -148,6 +148,15 @@ _KeepDays = Annotated[
         "figures stay. Without it they are kept until somebody erases them.",
     ),
 ]
+_KeepRaw = Annotated[
+    bool,
+    typer.Option(
+        "--keep-raw",
+        envvar="FANKUI_KEEP_RAW",
+        help="Keep what customers wrote unmasked too, sealed with the first key of FANKUI_RAW_KEYS (NAME:KEY, 32 "
+        "random bytes in base64, several separated by commas). Only keys with the scope admin can read it.",
+    ),
+]
 _KeysFile = Annotated[
     Path | None,
     typer.Option(
@@ -194,6 +203,7 @@ def serve(
     store_timeout: _StoreTimeout = 5.0,
     repeat_days: _RepeatDays = 7.0,
     keep_days: _KeepDays = None,
+    keep_raw: _KeepRaw = False,
     keys_file: _KeysFile = None,
     no_keys: _NoKeys = False,
     docs: _Docs = None,

@@ -64,6 +64,16 @@ class ErasureAnswer(Answered):
     erased: int = Field(ge=0, description="Comments.")
 
 
+class OriginalAnswer(Answered):
+    """A comment as it came."""
+
+    id: str
+    text: str
+    customer_ref: str | None
+    channel: str | None
+    metadata: dict[str, Any]
+
+
 class SignalsAnswer(Answered):
     """What earlier comments of the same customer say of this one."""
 

@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from serving import sealing
 from serving.engine import Engine
 from serving.metrics import Metrics
 from serving.recording import Recorder
+from serving.sealing import Seal
 from serving.settings import ServeSettings
 from serving.store import clock, erasing, leases
 from serving.store.database import StoreError, open_database
@@ -24,9 +26,10 @@ _LOGGER = logging.getLogger("fankui.serving")
 class Keeper:
     """All that this process does with the store."""
 
-    def __init__(self, engine: Engine, threads: StoreThreads) -> None:
+    def __init__(self, engine: Engine, threads: StoreThreads, *, seal: Seal | None = None) -> None:
         self.threads = threads
-        self.recorder = Recorder(engine, threads)
+        self.seal = seal
+        self.recorder = Recorder(engine, threads, seal=seal if engine.settings.keep_raw else None)
         self._metrics = engine.metrics
         self._settings = engine.settings
         # Of this process and this start: one that is started again does not take its predecessor's lease for its own.
@@ -124,10 +127,14 @@ class Keeper:
 
 def open_keeper(engine: Engine, settings: ServeSettings) -> Keeper:
     """The store that the settings name, migrated. Raises ConfigError."""
+    # Without --keep-raw what was kept before can still be read.
+    given = os.environ.get(sealing.VARIABLE)
+    seal = sealing.read_keys(given) if settings.keep_raw or given else None
     database = open_database(settings.store or "", timeout=settings.store_timeout)
     try:
         upgrade(database)
-        return Keeper(engine, StoreThreads(database, failed=lambda cause: _failed(engine.metrics, cause)))
+        threads = StoreThreads(database, failed=lambda cause: _failed(engine.metrics, cause))
+        return Keeper(engine, threads, seal=seal)
     except BaseException:
         database.close()
         raise

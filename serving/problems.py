@@ -27,6 +27,7 @@ STATUS = {
     "scope_missing": 403,
     "not_found": 404,
     "feedback_unknown": 404,
+    "original_unknown": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
     "idempotency_in_flight": 409,
@@ -53,6 +54,7 @@ STATUS = {
     "model_failed": 503,
     "not_ready": 503,
     "store_unavailable": 503,
+    "original_sealed": 503,
     "answer_timeout": 504,
 }
 """Every code that the server answers with -> HTTP status. The one table."""

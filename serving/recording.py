@@ -22,6 +22,7 @@ from serving.engine import ActiveModel, Engine
 from serving.feedback_answers import dumps, stored
 from serving.places import Places
 from serving.problems import RequestProblem
+from serving.sealing import Seal
 from serving.store import idempotency, records, redaction, signals
 from serving.store.database import StoreError
 from serving.store.idempotency import Claim, InFlight, Key, Mismatch, Replay
@@ -74,9 +75,18 @@ class _Ground:
 class Recorder:
     """Takes comments in. One for each worker."""
 
-    def __init__(self, engine: Engine, threads: StoreThreads, *, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        threads: StoreThreads,
+        *,
+        seal: Seal | None = None,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        """`seal` is given where originals are kept too."""
         self._engine = engine
         self._threads = threads
+        self._seal = seal
         self._now = now or (lambda: datetime.now(UTC))
         self._settings = engine.settings
         self._places = Places(engine.settings.max_in_flight)
@@ -274,6 +284,7 @@ class Recorder:
             schema=active.predictor.schema,
             result=result,
             signals=ground.signals.to_dict(),
+            original=None if self._seal is None else self._seal.close(original(comment), bound_to=comment.id),
         )
 
     def _written(self, created_at: datetime | None, received: datetime) -> datetime:
@@ -286,6 +297,12 @@ class Recorder:
             return aware.astimezone(UTC)
         except OverflowError:  # in the first or the last hours that there are
             return aware.replace(tzinfo=UTC)
+
+
+def original(comment: Feedback) -> bytes:
+    """What is sealed of a comment: a JSON object."""
+    names = ("text", "customer_ref", "channel", "metadata")
+    return dumps({name: getattr(comment, name) for name in names})
 
 
 def feedback_erased() -> RequestProblem:

@@ -23,6 +23,7 @@ NEEDED: dict[str, frozenset[str]] = {
     "GET /v1/feedback/{id}": frozenset({READ}),
     "POST /v1/feedback/{id}/corrections": frozenset({WRITE}),
     "POST /v1/feedback/{id}/status": frozenset({WRITE}),
+    "GET /v1/feedback/{id}/original": frozenset({ADMIN}),
     "DELETE /v1/feedback/{id}": frozenset({ADMIN}),
     "POST /v1/erasures": frozenset({ADMIN}),
     "GET /v1/export": frozenset({READ}),

@@ -38,6 +38,7 @@ class ServeSettings:
     store_timeout: float = 5.0  # seconds, of any one wait for the database; then 503
     repeat_days: float = 7.0  # in which another comment of the same customer counts as a repeated contact
     keep_days: float | None = None  # after which text, metadata and customer are erased; None: never
+    keep_raw: bool = False  # unmasked texts too, sealed; masked ones are enough to route and to train on
     retention_seconds: float = 600.0  # between two looks for what is that old
     clock_seconds: float = 5.0  # between two looks for what is overdue
     probe_seconds: float = 5.0  # how long one successful forward pass counts as ready
@@ -55,6 +56,9 @@ class ServeSettings:
 
         if self.keep_days is not None and self.store is None:
             raise ConfigError("store_invalid", "--keep-days erases what a store holds; give --store too")
+
+        if self.keep_raw and self.store is None:
+            raise ConfigError("store_invalid", "--keep-raw keeps originals in a store; give --store too")
 
     @property
     def loopback(self) -> bool:

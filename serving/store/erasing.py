@@ -1,18 +1,19 @@
 """Takes away what a comment says and whose it is, on request or when its time is over. The figures stay.
 
 What stays: id, channel, tier, times, labels, probabilities, decision, statuses and who gave them. What goes: text,
-metadata, customer, the body's digest, and what people noted in their own words. The event tells those who have copies.
+original, metadata, customer, the body's digest, and what people noted in their own words. The event tells those who
+have copies.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
 
 from serving.store import events, idempotency, leases
 from serving.store.ids import location_of
-from serving.store.tables import corrections, feedback, status_history
+from serving.store.tables import corrections, feedback, originals, status_history
 
 HOLD = timedelta(seconds=30)
 """How long the lease lasts."""
@@ -63,6 +64,7 @@ def _erase(connection: Connection, ids: Sequence[str], *, now: datetime, why: st
         "clock_at": None,
         "erased_at": now,
     }
+    connection.execute(delete(originals).where(originals.c.feedback_id.in_(ids)))
     connection.execute(update(feedback).where(feedback.c.id.in_(ids)).values(**gone))
     connection.execute(update(corrections).where(corrections.c.feedback_id.in_(ids)).values(why=None))
     connection.execute(update(status_history).where(status_history.c.feedback_id.in_(ids)).values(note=None))

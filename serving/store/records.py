@@ -12,7 +12,7 @@ from serving.store import events
 from serving.store.ids import new_id
 from serving.store.inserting import insert_new
 from serving.store.statuses import NEW
-from serving.store.tables import corrections, feedback, status_history
+from serving.store.tables import corrections, feedback, originals, status_history
 
 BY_SERVER = "server"
 """Who is told to have done what nobody did."""
@@ -36,6 +36,7 @@ class NewFeedback:
     schema: LabelSchema
     result: Mapping[str, Any]  # as models/answer.py::item gives it
     signals: Mapping[str, Any]
+    original: bytes | None = None  # sealed
 
     @property
     def due_at(self) -> datetime | None:
@@ -94,6 +95,8 @@ def store(connection: Connection, new: NewFeedback) -> bool:
         return False
     history = {"id": new_id(new.received_at), "feedback_id": new.id, "status": NEW, "by": BY_SERVER}
     connection.execute(status_history.insert().values(**history, at=new.received_at))
+    if new.original is not None:
+        connection.execute(originals.insert().values(feedback_id=new.id, sealed=new.original))
     events.record(connection, events.Event(events.ROUTED, new.id, _routed(new), new.received_at))
     return True
 
@@ -102,6 +105,12 @@ def find(connection: Connection, id: str, *, lock: bool = False) -> Row[Any] | N
     """The row of a comment; `lock` it until the transaction ends."""
     wanted = select(feedback).where(feedback.c.id == id)
     return connection.execute(wanted.with_for_update() if lock else wanted).one_or_none()
+
+
+def original(connection: Connection, id: str) -> bytes | None:  # noqa: A002
+    """What was kept of a comment unmasked, sealed."""
+    sealed: bytes | None = connection.scalar(select(originals.c.sealed).where(originals.c.feedback_id == id))
+    return sealed
 
 
 def page(

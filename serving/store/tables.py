@@ -152,3 +152,10 @@ api_keys = Table(
     Column("last_used_at", UtcTime),  # to the minute
     Column("secrets", JSON, nullable=False),  # digest, created_at, expires_at of each of its strings
 )
+
+originals = Table(
+    "originals",
+    metadata,
+    Column("feedback_id", ForeignKey("feedback.id", ondelete="CASCADE"), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # text, customer and metadata as they came (serving/sealing.py)
+)

@@ -4,6 +4,7 @@ After a change of the interface that is meant: `FANKUI_UPDATE=1 pytest tests/con
 """
 
 import asyncio
+import base64
 import json
 import os
 import sqlite3
@@ -59,12 +60,14 @@ def bearer(name: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def app(linear_bundle: Path, tmp_path: Path, keys_file: Path) -> Iterator[FastAPI]:
+def app(linear_bundle: Path, tmp_path: Path, keys_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
+    monkeypatch.setenv("FANKUI_RAW_KEYS", f"k:{base64.b64encode(bytes(32)).decode()}")
     settings = ServeSettings(
         model=str(linear_bundle),
         host="0.0.0.0",
         allowed_hosts=("127.0.0.1", "localhost"),
         docs=True,
+        keep_raw=True,
         keys_file=keys_file,
         store=str(tmp_path / "store.db"),
         store_timeout=0.5,
@@ -111,7 +114,7 @@ def refusals_of_well_formed_requests_are_about_the_text(ctx: CheckContext, respo
     if case.meta is not None and case.meta.generation.mode.is_positive and response.status_code not in (200, 201):
         codes = ["empty_text", "nul_character"]
         if "{id}" in case.path:
-            codes += ["feedback_erased", "feedback_unknown", "status_refused", "invalid_label"]
+            codes += ["feedback_erased", "feedback_unknown", "original_unknown", "status_refused", "invalid_label"]
         elif case.path == "/v1/feedback":
             codes += [
                 "feedback_erased",
@@ -219,6 +222,8 @@ def note_what_the_store_refuses(
     for method in ("GET", "DELETE"):
         note(client.request(method, "/v1/feedback/none"))
         note(client.request(method, "/v1/feedback/-"))
+    note(client.get("/v1/feedback/none/original"))
+    note(client.get("/v1/feedback/-/original"))
     note(client.get("/v1/feedback?limit=0"))
     note(client.get("/v1/export?format=exe"))
     with monkeypatch.context() as patch:
@@ -231,6 +236,7 @@ def note_what_the_store_refuses(
     note(client.delete("/v1/feedback/erased"))
     note(client.delete("/v1/feedback/erased"))
     note(client.get("/v1/feedback/erased"))
+    note(client.get("/v1/feedback/erased/original"))
     for template, path in paths.items():
         note(
             client.post(path.replace("a1", "erased"), content=BODIES[template].replace(b"a1", b"erased"), headers=JSON)
@@ -239,7 +245,7 @@ def note_what_the_store_refuses(
         database.execute("ALTER TABLE feedback RENAME TO elsewhere")
     for template, path in paths.items():
         note(client.post(path, content=BODIES[template], headers=JSON))
-    for path in ("/v1/feedback", "/v1/feedback/a1", "/v1/export"):
+    for path in ("/v1/feedback", "/v1/feedback/a1", "/v1/feedback/a1/original", "/v1/export"):
         note(client.get(path))
     note(client.delete("/v1/feedback/a1"))
     database.close()
