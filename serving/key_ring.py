@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from pipeline.errors import ConfigError, FeedbackError
+from pipeline.errors import ConfigError
 from serving.api_keys import ApiKey, KeyShelf, open_with, well_formed
 
 _LOGGER = logging.getLogger("fankui.serving")
@@ -68,7 +68,7 @@ class KeyRing:
             self._tried_at = time.monotonic()
             try:
                 await self._threaded(self._load)
-            except (FeedbackError, RuntimeError) as error:  # the threads have ended
+            except Exception as error:  # one bad row must not end the looking
                 cause = str(getattr(error, "cause", None) or getattr(error, "code", type(error).__name__))
                 if cause != self._told:
                     self._told = cause

@@ -1,7 +1,6 @@
 """Which scope opens which path. An application with a route that has no line here does not start."""
 
 from collections.abc import Iterable, Set
-from re import Pattern
 from typing import Any
 
 from starlette.routing import compile_path
@@ -39,17 +38,17 @@ class Scopes:
 
     def __init__(self, routes: Iterable[Any], *, open_paths: Set[str]) -> None:
         """`open_paths` need no key here. Raises ValueError where a route has no line in the table."""
-        self._plain = {("GET", path): OPEN for path in open_paths}
-        self._patterns: list[tuple[str, Pattern[str], frozenset[str]]] = []
+        lines = [("GET", path, OPEN) for path in sorted(open_paths)]
         for route in routes:
             for method in sorted(route.methods):
                 line = f"{method} {route.path}"
                 if line not in NEEDED:
                     raise ValueError(f"the route {line} has no line in serving/scopes.py")
-                if "{" in route.path:
-                    self._patterns.append((method, compile_path(route.path)[0], NEEDED[line]))
-                else:
-                    self._plain.setdefault((method, route.path), NEEDED[line])
+                if (method, route.path, OPEN) not in lines:
+                    lines.append((method, route.path, NEEDED[line]))
+        self._plain = {(method, path): needed for method, path, needed in lines if "{" not in path}
+        # All of them, for the router's patterns match more than the path itself: a line feed may follow.
+        self._patterns = [(method, compile_path(path)[0], needed) for method, path, needed in lines]
 
     def needed(self, method: str, path: str) -> frozenset[str]:
         """The scopes of which one opens a request; OPEN where it needs no key."""

@@ -85,6 +85,21 @@ def test_health_is_open_and_what_is_not_there_is_told_to_those_with_a_key(
     assert problem(client.delete("/v1/classify", headers=key)) == (405, "method_not_allowed")
 
 
+@pytest.mark.parametrize("after", ["%0A", "%0D", "%00", "/", "%2F", ";x=1", "?", "%20", ".", "/.", "%23"])
+@pytest.mark.parametrize(
+    "path", ["/v1/feedback", "/v1/export", "/v1/feedback/a1", "/v1/feedback/a1/original", "/metrics"]
+)
+def test_no_spelling_of_a_path_goes_around_its_scope(
+    client: TestClient, make_key: Callable[..., str], path: str, after: str
+) -> None:
+    key, writer = bearer(make_key("score")), bearer(make_key("write", name="writer"))
+    assert client.post("/v1/feedback", json={**COMMENT, "id": "a1"}, headers=writer).status_code == 201
+    for spelt in (path + after, path.replace("/v1", f"/v1{after}"), path.upper(), "/" + path, f"/v1/..{path}"):
+        answer = client.get(f"http://127.0.0.1{spelt}", headers=key)
+        assert answer.status_code in (403, 404), spelt
+        assert "快递" not in answer.text
+
+
 BAD = [
     "", "Bearer", "Bearer ", "Basic Zm9vOmJhcg==", "Bearer é", b"Bearer \xff\xfe", "Bearer " + "x" * 10_000,
     "fk_" + "0" * 85, "Bearer fk_" + "0" * 12 + "_" + "é" * 72, "Bearer \t", "bearer null",

@@ -35,5 +35,7 @@ def test_requests_are_matched_as_the_router_does(make_app: Callable[..., FastAPI
     assert scopes.needed("GET", "/v1/feedback/工单-7") == {"read"}
     assert scopes.needed("POST", "/v1/feedback/a/status") == {"write"}
     assert scopes.needed("GET", "/metrics") is OPEN  # on the loopback
+    for path, needed in (("/v1/feedback", "read"), ("/v1/export", "read"), ("/v1/feedback/a/original", "admin")):
+        assert scopes.needed("GET", f"{path}\n") == {needed}
     for method, path in (("GET", "/v1/feedback/a/b"), ("PUT", "/v1/classify"), ("GET", "/v1/feedback/"), ("GET", "/")):
         assert scopes.needed(method, path) == ANY
