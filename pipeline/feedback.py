@@ -73,6 +73,15 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Signals:
+    """What only whoever keeps the comments knows of one, beside what it says itself."""
+
+    repeat_contacts: int = 0  # earlier comments of the same customer on much the same matter
+    near_duplicates: int = 0  # much the same comments of others
+    customer_tier: str | None = None  # None: the comment's metadata tell, where the policy says under which name
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What to do with a comment, by when, and why."""
 
@@ -80,3 +89,4 @@ class Decision:
     due_at: datetime | None
     zone: str  # auto | suggest | review
     reasons: tuple[str, ...]
+    priority: int | None = None  # 1 is the most pressing; None where nothing tells one
