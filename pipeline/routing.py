@@ -16,7 +16,7 @@ from pipeline.dangers import DangerLexicon, danger_terms, load_dangers
 from pipeline.desk_calendar import DeskCalendar, calendar_from_dict
 from pipeline.errors import ConfigError
 from pipeline.resources import shipped
-from pipeline.routing_policy import CALENDAR_ESTIMATED, Origin, RoutingPolicy, Verdict
+from pipeline.routing_policy import CALENDAR_ESTIMATED, NO_ORIGIN, Origin, RoutingPolicy, Verdict, origin_word
 from pipeline.routing_rule_file import known_flags, rules_from_dict
 from pipeline.routing_zone import CONTRADICTION, NEVER, OUT_OF_SCOPE, TRUNCATED, UNFITTED, ZONES, Thresholds
 from pipeline.schema import minutes
@@ -26,6 +26,7 @@ __all__ = [
     "CALENDAR_ESTIMATED",
     "CONTRADICTION",
     "NEVER",
+    "NO_ORIGIN",
     "OUT_OF_SCOPE",
     "TRUNCATED",
     "UNFITTED",
@@ -35,6 +36,7 @@ __all__ = [
     "Thresholds",
     "Verdict",
     "load_policy",
+    "origin_word",
     "policy_from_dict",
 ]
 
@@ -82,7 +84,7 @@ def policy_from_dict(data: Mapping[str, Any], *, folder: Path | None = None) -> 
         rules=rules_from_dict(_table(data, "rules"), flags=known_flags(dangers, flags)),
         flags=flags,
         several_desks=_several(queue.get("several_desks", 2)),
-        tier_field=_name(customer.get("tier", "customer_tier"), "[customer] tier"),
+        tier_field=_name(customer.get("tier", "tier"), "[customer] tier"),
         around_the_clock=_levels(due.get("around_the_clock", ["critical"])),
     )
     return replace(policy, calendars=_calendars(data, policy))

@@ -4,11 +4,9 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from pipeline.feedback import Prediction, Signals
+from pipeline.feedback import NEAR_DUPLICATE, REPEAT_CONTACT, Prediction, Signals
 from pipeline.schema import POLARITIES
 
-REPEAT_CONTACT = "repeat_contact"
-NEAR_DUPLICATE = "near_duplicate"
 SEVERAL_DESKS = "several_desks"
 DANGER = "danger"
 

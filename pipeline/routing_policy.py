@@ -11,7 +11,7 @@ from pipeline.dangers import Danger, DangerLexicon, find_dangers
 from pipeline.desk_calendar import MICROSECOND, DeskCalendar
 from pipeline.feedback import Decision, Feedback, Prediction, Signals
 from pipeline.prepare import prepare_whole
-from pipeline.routing_conditions import DANGER, NEAR_DUPLICATE, REPEAT_CONTACT, SEVERAL_DESKS, Facts
+from pipeline.routing_conditions import DANGER, SEVERAL_DESKS, Facts
 from pipeline.routing_rules import Rule, RuleSet
 from pipeline.routing_zone import CONTRADICTION, OUT_OF_SCOPE, TRUNCATED, ZONES, Thresholds, zone_of
 from pipeline.schema import LabelSchema
@@ -63,7 +63,7 @@ class RoutingPolicy:
     rules: RuleSet = field(default_factory=RuleSet)
     flags: DangerLexicon | None = None  # words that raise a flag of the policy's own; the group is its name
     several_desks: int = 2  # queues that complaints in one comment belong to, for the flag
-    tier_field: str = "customer_tier"  # in the metadata, or a file's column
+    tier_field: str = "tier"  # in the metadata, or a file's column
     calendars: Mapping[str, DeskCalendar] = field(default_factory=dict)  # queue -> the desk's
     around_the_clock: tuple[str, ...] = ()  # labels of the due task that no calendar holds up
     source: str = field(default="the file", repr=False, compare=False)  # where it was read from, for messages
@@ -87,9 +87,12 @@ class RoutingPolicy:
     ) -> Decision:
         """Where the comment goes. `thresholds` are the model's; the due time runs from created_at, else from `now`.
 
+        `signals` are what is known of it beside its text; by default those that come with it.
+
         `text` is the comment's as `prepare` gives it, for words of danger. Without it the comment is prepared here, a
         third of the time that a linear model takes; and always where it was cut, so that no danger is cut off with it.
         """
+        signals = feedback.signals if signals is None else signals
         if text is None or prediction.truncated:
             text = prepare_whole(feedback.text).whole if self.reads_text(prediction) else ""
         verdict = self.verdict(
@@ -165,9 +168,8 @@ class RoutingPolicy:
             if self.flags is not None:
                 flags += dict.fromkeys(found.group for found in find_dangers(text, self.flags))
             flags += [SEVERAL_DESKS] if self._desks(prediction) >= self.several_desks else []
-            flags += [REPEAT_CONTACT] if signals.repeat_contacts > 0 else []
-            flags += [NEAR_DUPLICATE] if signals.near_duplicates > 0 else []
-        return Facts(prediction, origin.channel, origin.tier, signals, tuple(flags))
+            flags += signals.flags
+        return Facts(prediction, origin.channel, origin.tier, signals, tuple(dict.fromkeys(flags)))
 
     def origin(self, feedback: Feedback, signals: Signals | None = None) -> Origin:
         """What rules may ask of where a comment came from."""
@@ -175,9 +177,8 @@ class RoutingPolicy:
             return NO_ORIGIN
         tier = signals.customer_tier if signals is not None else None
         if tier is None:
-            found = feedback.metadata.get(self.tier_field)
-            tier = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else None
-        return Origin(feedback.channel, tier)
+            tier = origin_word(feedback.metadata.get(self.tier_field))
+        return Origin(origin_word(feedback.channel), tier)
 
     def due_at(self, start: datetime, verdict: Verdict) -> tuple[datetime, bool]:
         """When a time to respond that begins at `start` (UTC) ends, and whether that counts unknown holidays."""
@@ -303,6 +304,15 @@ class RoutingPolicy:
 
     def _aware(self, time: datetime) -> datetime:
         return time if time.tzinfo else time.replace(tzinfo=self.timezone)
+
+
+def origin_word(cell: object) -> str | None:
+    """A channel's or a tier's name as rules compare it: 2, 2.0 (as a table with gaps stores it) and "2" are one."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return str(cell) if abs(cell) < 1 << 53 else None
+    return (cell.strip() or None) if isinstance(cell, str) else None
 
 
 def _raised_by_rules(

@@ -10,10 +10,9 @@ from typing import Any
 from pipeline.config_file import unknown_key
 from pipeline.dangers import DangerLexicon
 from pipeline.errors import ConfigError
+from pipeline.feedback import NEAR_DUPLICATE, REPEAT_CONTACT
 from pipeline.routing_conditions import (
     DANGER,
-    NEAR_DUPLICATE,
-    REPEAT_CONTACT,
     SEVERAL_DESKS,
     AspectIs,
     Bounds,
