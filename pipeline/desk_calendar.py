@@ -77,6 +77,14 @@ class DeskCalendar:
                 end = closes
         return Due(end + left, True)  # a policy is refused before it comes to this
 
+    def opens(self, moment: int) -> int:
+        """The first moment from this one on at which the desk works."""
+        for spans, _ in self._days_from(moment):
+            for opens, closes in spans:
+                if closes > moment:
+                    return max(opens, moment)
+        return moment  # never, for twenty years
+
     def working(self, start: int, end: int) -> int:
         """Microseconds of working time between two moments."""
         last = self._date(end)
@@ -92,6 +100,10 @@ class DeskCalendar:
             return self.days[weekday]
         weekend = weekday in ("sat", "sun") and self.workdays is not Workdays.EVERY_DAY
         return () if weekend else self.hours
+
+    def usual_hours(self, weekday: str) -> str:
+        """Such as 09:00-12:00, 13:30-18:00; empty where the desk is closed."""
+        return ", ".join(map(str, self._usual(weekday)))
 
     def spans(self, of: date) -> tuple[Span, ...]:
         """The desk's hours on a day, by its clock."""

@@ -87,11 +87,12 @@ def policy_from_dict(data: Mapping[str, Any], *, folder: Path | None = None) -> 
         tier_field=_name(customer.get("tier", "tier"), "[customer] tier"),
         around_the_clock=_levels(due.get("around_the_clock", ["critical"])),
     )
-    return replace(policy, calendars=_calendars(data, policy))
+    calendars, unused = _calendars(data, policy)
+    return replace(policy, calendars=calendars, unused_calendars=unused)
 
 
-def _calendars(data: Mapping[str, Any], policy: RoutingPolicy) -> dict[str, DeskCalendar]:
-    """Queue -> its desk's calendar."""
+def _calendars(data: Mapping[str, Any], policy: RoutingPolicy) -> tuple[dict[str, DeskCalendar], tuple[str, ...]]:
+    """Queue -> its desk's calendar, and names of those that no queue has."""
     holidays = holidays_from_dict(data["holidays"], "[holidays]") if _table(data, "holidays") else Holidays()
     known = {
         name: calendar_from_dict(name, body, zone=policy.timezone, holidays=holidays, timezone=_timezone)
@@ -114,7 +115,8 @@ def _calendars(data: Mapping[str, Any], policy: RoutingPolicy) -> dict[str, Desk
             raise _invalid(
                 f"[calendars.{calendar.name}]: with its hours the longest due time would take over ten years"
             )
-    return found
+    used = {calendar.name for calendar in found.values()}
+    return found, tuple(name for name in known if name not in used)
 
 
 def _flags(body: Mapping[str, Any]) -> DangerLexicon | None:

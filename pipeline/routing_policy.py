@@ -65,15 +65,16 @@ class RoutingPolicy:
     several_desks: int = 2  # queues that complaints in one comment belong to, for the flag
     tier_field: str = "tier"  # in the metadata, or a file's column
     calendars: Mapping[str, DeskCalendar] = field(default_factory=dict)  # queue -> the desk's
+    unused_calendars: tuple[str, ...] = ()
     around_the_clock: tuple[str, ...] = ()  # labels of the due task that no calendar holds up
     source: str = field(default="the file", repr=False, compare=False)  # where it was read from, for messages
     _flagged: bool = field(init=False, repr=False, compare=False)
-    _counted: tuple[str, ...] = field(init=False, repr=False, compare=False)  # tasks that count for the zone
+    counted_tasks: tuple[str, ...] = field(init=False, repr=False, compare=False)  # tasks that count for the zone
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_flagged", self.rules.needs("flags"))
         counted = tuple(dict.fromkeys((self.queue_task, self.due_task, *self.thresholds)))
-        object.__setattr__(self, "_counted", counted)
+        object.__setattr__(self, "counted_tasks", counted)
 
     def decide(
         self,
@@ -127,7 +128,7 @@ class RoutingPolicy:
         levels = () if label is None else tuple(prediction.tasks[self.due_task].probabilities)  # lowest first
         raised, danger_reasons = self._raised(label, levels, found)
         limits = {**thresholds, **self.thresholds} if self.thresholds else thresholds
-        zone, zone_reasons = zone_of(prediction, self._counted, limits)
+        zone, zone_reasons = zone_of(prediction, self.counted_tasks, limits)
         if raised is not None:
             zone = "review"
         rule_reasons: tuple[str, ...] = ()
@@ -155,13 +156,17 @@ class RoutingPolicy:
         dangers: Iterable[Danger] | None = None,
         origin: Origin = NO_ORIGIN,
         signals: Signals | None = None,
+        every_flag: bool = False,
     ) -> Facts:
-        """What rules may ask of a comment. `dangers`: those of the text, where they were looked for already."""
+        """What rules may ask of a comment. `dangers`: those of the text, where they were looked for already.
+
+        Flags are looked for where a rule asks for one, or with `every_flag`.
+        """
         if dangers is None:
             dangers = find_dangers(text, self.dangers or NO_DANGERS)
         signals = signals or Signals()
         flags = list(prediction.flags)
-        if self._flagged:
+        if self._flagged or every_flag:
             flags += [TRUNCATED] if prediction.truncated else []
             groups = dict.fromkeys(danger.group for danger in dangers)
             flags += [DANGER, *(f"{DANGER}:{group}" for group in groups)] if groups else []
@@ -206,7 +211,7 @@ class RoutingPolicy:
                     "no_routed_task",
                     TRUNCATED,
                     CONTRADICTION,
-                    *(f"{below}:{name}" for name in self._counted for below in ("below_suggest", "below_auto")),
+                    *(f"{below}:{name}" for name in self.counted_tasks for below in ("below_suggest", "below_auto")),
                     *([CALENDAR_ESTIMATED] if self.calendars else []),
                 )
             )
@@ -219,7 +224,7 @@ class RoutingPolicy:
 
     def tasks(self) -> tuple[str, ...]:
         """Tasks whose labels or probabilities it reads."""
-        return tuple(dict.fromkeys((*self._counted, *self.rules.tasks())))
+        return tuple(dict.fromkeys((*self.counted_tasks, *self.rules.tasks())))
 
     def reads_aspects(self) -> bool:
         """Whether any rule asks for aspects."""
@@ -234,11 +239,11 @@ class RoutingPolicy:
         """From when the due time of a comment runs, in UTC; a time without a zone is in the policy's."""
         # A clock that runs ahead at the sender must not win the customer a later answer. In UTC, because two times of
         # one zone are compared and added to by their clocks, which daylight saving puts back.
-        present = self._aware(now).astimezone(UTC)
+        present = self.local(now).astimezone(UTC)
         if created_at is None:
             return present
         try:
-            return min(self._aware(created_at).astimezone(UTC), present)
+            return min(self.local(created_at).astimezone(UTC), present)
         except OverflowError:  # in the first or the last hours that there are
             return present if created_at.year > present.year else datetime.min.replace(tzinfo=UTC)
 
@@ -302,7 +307,8 @@ class RoutingPolicy:
         grave = label in self.around_the_clock or raised in self.around_the_clock
         return grave or any(rule.then.around_the_clock for rule in applied)
 
-    def _aware(self, time: datetime) -> datetime:
+    def local(self, time: datetime) -> datetime:
+        """A time that has a zone: its own, else the policy's."""
         return time if time.tzinfo else time.replace(tzinfo=self.timezone)
 
 
