@@ -26,6 +26,7 @@ _MOST_DAYS = 20 * 366
 """No due time is looked for beyond: so many days hold any whose policy was accepted."""
 
 _KEPT_DAYS = 4096
+_FIRST, _LAST = date.min + timedelta(days=1), date.max - timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,9 @@ class DeskCalendar:
         return (self.hours if found.makes_up else self._usual(WEEK[of.weekday()])), found.known
 
     def _days_from(self, start: int, *, last: date = date.max) -> Iterator[tuple[tuple[tuple[int, int], ...], bool]]:
-        first = self._date(start).toordinal()
-        for ordinal in range(first, min(first + _MOST_DAYS, last.toordinal() + 1, date.max.toordinal())):
+        # A change of zone leads out of the calendar on its first and its last day.
+        first = max(self._date(start), _FIRST).toordinal()
+        for ordinal in range(first, min(first + _MOST_DAYS, min(last, _LAST).toordinal() + 1)):
             of = date.fromordinal(ordinal)
             found = self._kept.get(of)
             if found is None:
@@ -128,7 +130,11 @@ class DeskCalendar:
             yield found
 
     def _date(self, moment: int) -> date:
-        return (_EPOCH + moment * MICROSECOND).astimezone(self.timezone).date()
+        time = _EPOCH + moment * MICROSECOND
+        try:
+            return time.astimezone(self.timezone).date()
+        except OverflowError:
+            return time.date()
 
     def _moments(self, of: date, spans: tuple[Span, ...]) -> tuple[tuple[int, int], ...]:
         pairs = ((self._moment(of, span.start), self._moment(of, span.end)) for span in spans)
