@@ -58,6 +58,7 @@ def _check_condition(schema: LabelSchema, condition: Condition, where: str) -> N
         _require_task(schema, condition.task, where)
         _check_task(schema, condition.task, where)
         labels = condition.labels if isinstance(condition, LabelIs) else (condition.label,)
+        where = where if isinstance(condition, LabelIs) else where.removesuffix(f".{condition.label}")
         _check_labels(schema, condition.task, labels, where)
     elif isinstance(condition, AspectIs):
         tasks = [task for task in schema.tasks if task.kind is Kind.ASPECT]
