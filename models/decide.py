@@ -8,7 +8,7 @@ import numpy.typing as npt
 from models.calibration import Calibration, TaskCalibration
 from models.heads import Array, exceedance
 from pipeline.feedback import AspectPrediction, Prediction, TaskPrediction
-from pipeline.routing import CONTRADICTION
+from pipeline.routing_zone import CONTRADICTION
 from pipeline.schema import POLARITIES, Kind, LabelSchema, Task
 
 

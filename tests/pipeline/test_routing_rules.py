@@ -268,7 +268,7 @@ def test_a_due_time_over_unknown_holidays_says_so() -> None:
     assert CALENDAR_ESTIMATED not in policy().reason_codes()
 
 
-def test_the_shipped_policy_hastens_who_complained_before(schema: Any) -> None:
+def test_the_shipped_policy_hastens_who_complained_before() -> None:
     from pipeline.routing import load_policy
 
     routing = load_policy()
