@@ -15,6 +15,7 @@ from pipeline.schema import LabelSchema
 
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "dim"}
 _BARS = " ▁▂▃▄▅▆▇█"
+_HOURS = "0 h … 23 h"
 
 
 def show_findings(found: Sequence[Finding]) -> None:
@@ -51,9 +52,9 @@ def show_backtest(found: Backtest, *, failed: int) -> None:
     console.print(
         f"{found.comments:,} comments decided, {failed:,} rows not usable, {found.undated:,} comments without a time"
     )
-    table = _table("Volume", "queue", "comments", "auto", "suggest", "review", "busiest hour", "0 h … 23 h")
+    table = _table("Volume", "queue", "comments", "auto", "suggest", "review", "busiest hour", _HOURS)
     for load in found.loads:
-        peak = f"{load.peak:,} at {load.peak_at}" if load.peak_at else ""
+        peak = f"{load.peak:,} {load.peak_at[:16].replace('T', ' ')}" if load.peak_at else ""
         zones = [f"{load.zones[zone]:,}" for zone in ("auto", "suggest", "review")]
         table.add_row(Text(load.queue), f"{load.comments:,}", *zones, peak, _bars(load.hours))
     console.print(table)
@@ -122,5 +123,5 @@ def _table(title: str, *heads: str) -> Table:
     table = Table(title=title, title_justify="left", min_width=len(title))
     numbers = ("comments", "auto", "suggest", "review", "dated", "capacity", "too late", "share", "worst", "needed")
     for head in heads:
-        table.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
+        table.add_column(head, justify="right" if head in numbers else "left", overflow="fold", no_wrap=head == _HOURS)
     return table
