@@ -52,11 +52,15 @@ def show_backtest(found: Backtest, *, failed: int) -> None:
     console.print(
         f"{found.comments:,} comments decided, {failed:,} rows not usable, {found.undated:,} comments without a time"
     )
-    table = _table("Volume", "queue", "comments", "auto", "suggest", "review", "busiest hour", _HOURS)
+    table = _table("Volume", "queue", "comments", "auto", "suggest", "review", "busiest hour")
     for load in found.loads:
         peak = f"{load.peak:,} {load.peak_at[:16].replace('T', ' ')}" if load.peak_at else ""
         zones = [f"{load.zones[zone]:,}" for zone in ("auto", "suggest", "review")]
-        table.add_row(Text(load.queue), f"{load.comments:,}", *zones, peak, _bars(load.hours))
+        table.add_row(Text(load.queue), f"{load.comments:,}", *zones, peak)
+    console.print(table)
+    table = _table("Hours of the day", "queue", _HOURS)
+    for load in found.loads:
+        table.add_row(Text(load.queue), _bars(load.hours))
     console.print(table)
     table = _table("Due times", "queue", "dated", "capacity", "too late", "share", "worst", "needed")
     for one in found.services:
