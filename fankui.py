@@ -43,6 +43,7 @@ VERBS = {
     "rollback": Verb("models.cli_registry:rollback", "Go back to the previous champion.", _TRAIN),
     "models": Verb("models.cli_registry:models_app", "List and show models.", _TRAIN, group=True),
     "score": Verb("models.cli:score", "Score comments or files.", _USE),
+    "route": Verb("models.cli_route:route_app", "Check, explain and try a routing policy.", _USE, group=True),
     "serve": Verb("serving.cli:serve", "Score over HTTP.", _USE),
     "keys": Verb("serving.cli_keys:keys_app", "Say who may use the server.", _USE, group=True),
 }

@@ -164,6 +164,7 @@ def _decision(decision: Decision) -> dict[str, Any]:
         "due_at": _iso(decision.due_at),
         "zone": decision.zone,
         "reasons": list(decision.reasons),
+        "priority": decision.priority,
     }
 
 

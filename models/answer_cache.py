@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.prepare import Prepared
+from pipeline.routing import Origin
 
 ENTRIES = 262_144
 _KEY_BYTES = 16
@@ -95,6 +96,15 @@ class AnswerCache:
 def raw_key(text: str) -> bytes:
     """Key of a text as it came."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
+
+
+def origin_key(key: bytes, origin: Origin | None) -> bytes:
+    """Key of a prepared text from somewhere, where that may decide."""
+    if origin is None:
+        return key
+    return blake2b(
+        repr((origin.channel, origin.tier)).encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES, key=key
+    ).digest()
 
 
 def prepared_key(prepared: Prepared) -> bytes:

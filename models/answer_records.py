@@ -5,7 +5,7 @@ What depends on the row and not on its text alone (the moment from which the due
 (models/batch_segment.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from models.answer import DIGITS, column_kinds
 from models.calibration import Calibration
 from models.decide import (
     alert_score,
+    aspect_predictions,
     chosen_labels,
     chosen_polarities,
     confidence,
@@ -27,8 +28,8 @@ from models.decide import (
 )
 from models.heads import Array
 from models.predictor import OUT_OF_SCOPE, Columns
-from pipeline.feedback import Prediction, TaskPrediction
-from pipeline.routing import CONTRADICTION, ZONES, RoutingPolicy
+from pipeline.feedback import AspectPrediction, Prediction, TaskPrediction
+from pipeline.routing import CONTRADICTION, NO_ORIGIN, ZONES, Origin, RoutingPolicy
 from pipeline.schema import Kind, LabelSchema, Task
 
 Records = npt.NDArray[Any]  # structured
@@ -59,7 +60,7 @@ class RecordLayout:
     | number         | millionths, so that no digit is lost: answers are told to six places |
     | labels         | one byte a label; of `flags` and `reasons` one bit (`labels` tells) |
     | aspects        | 1 + 3 * category + polarity + 1, most certain first, then zeros    |
-    | due_at         | microseconds from the comment's time, or NEVER_DUE                 |
+    | due_at         | microseconds, below zero of the queue's working time, or NEVER_DUE |
     """
 
     def __init__(
@@ -75,14 +76,16 @@ class RecordLayout:
         self.all_probabilities = all_probabilities
         self.kinds = column_kinds(schema, routed=True, all_probabilities=all_probabilities)
         self.words: dict[str, tuple[str, ...]] = {task.name: task.keys for task in schema.tasks}
-        self.words["queue"] = tuple(dict.fromkeys((*policy.queues.values(), policy.default_queue)))
+        self.words["queue"] = policy.queue_names()
         self.words["zone"] = ZONES
         self.words["flags"] = FLAGS
         self.words["reasons"] = policy.reason_codes()
         self._policy = policy
         self._calibration = calibration
         self._thresholds = calibration.thresholds()
-        self._routed = {policy.queue_task, policy.due_task, *policy.thresholds}  # tasks that the policy asks for
+        self._routed = set(policy.tasks())
+        self._reads_aspects = policy.reads_aspects()
+        self.calendars = tuple(policy.calendars.get(name) for name in self.words["queue"])
         fields = [self._field(name, kind) for name, kind in self.kinds if name not in ("model_version", "error")]
         fields.append(("error", np.int32))
         if embedding_width:
@@ -95,8 +98,10 @@ class RecordLayout:
         rows["error"] = ANSWERED
         return rows
 
-    def records(self, columns: Columns, texts: Sequence[str]) -> Records:
-        """One record a text; `texts` as they were prepared, whole."""
+    def records(
+        self, columns: Columns, texts: Sequence[str], origins: Sequence[Origin | None] | None = None
+    ) -> Records:
+        """One record a text; `texts` as they were prepared, whole, and where each came from if the policy asks."""
         rows = self.blank(len(columns))
         routed: dict[str, list[TaskPrediction]] = {}
         labels: dict[str, list[tuple[int, ...]]] = {}
@@ -121,7 +126,8 @@ class RecordLayout:
         if EMBEDDING in (self.dtype.names or ()) and columns.embeddings is not None:
             rows[EMBEDDING] = columns.embeddings
         columns = replace(columns, flags=tuple(flags))
-        self._route(rows, routed, columns, texts)
+        predictions = self._predictions(rows, routed, columns, polarities)
+        self._route(rows, predictions, texts, origins or [None] * len(texts))
         return rows
 
     def labels(self, name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
@@ -177,22 +183,51 @@ class RecordLayout:
                 rows[f"{task.name}_p_{key}"] = millionths(mentioned[:, i])
         return polarities
 
-    def _route(
-        self, rows: Records, routed: Mapping[str, list[TaskPrediction]], columns: Columns, texts: Sequence[str]
-    ) -> None:
-        queues = {name: i for i, name in enumerate(self.words["queue"])}
-        found, reasons = [], []
-        for i, text in enumerate(texts):
-            tasks = {name: answers[i] for name, answers in routed.items()}
-            prediction = Prediction(
-                tasks=tasks,
-                aspects={},
+    def _predictions(
+        self,
+        rows: Records,
+        routed: Mapping[str, list[TaskPrediction]],
+        columns: Columns,
+        polarities: Mapping[str, npt.NDArray[np.int8]],
+    ) -> Iterator[Prediction]:
+        """As much of every text's Prediction as the policy reads."""
+        aspects: dict[str, list[tuple[AspectPrediction, ...]]] = {}
+        for name, found in polarities.items() if self._reads_aspects else ():
+            task = self.schema.task(name)
+            pairs = zip(columns.probabilities[name], found, strict=True)
+            aspects[name] = [aspect_predictions(task, *pair) for pair in pairs]
+        scores: dict[str, list[float]] = {}
+        satisfied: list[float] | None = None
+        if self._policy.rules.needs("numbers"):
+            alerts = [task for task in self.schema.tasks if has_alerts(task)]
+            scores = {task.name: alert_score(task, columns.probabilities[task.name]).tolist() for task in alerts}
+            worth = satisfaction(self.schema, columns.probabilities)
+            satisfied = None if worth is None else worth.tolist()
+        for i in range(len(rows)):
+            yield Prediction(
+                tasks={name: answers[i] for name, answers in routed.items()},
+                aspects={name: answers[i] for name, answers in aspects.items()},
                 model_version="",
+                scores={name: values[i] for name, values in scores.items()},
+                satisfaction=None if satisfied is None else satisfied[i],
                 truncated=bool(columns.truncated[i]),
                 flags=columns.flags[i],
             )
-            verdict = self._policy.verdict(prediction, text, thresholds=self._thresholds)
+
+    def _route(
+        self,
+        rows: Records,
+        predictions: Iterable[Prediction],
+        texts: Sequence[str],
+        origins: Sequence[Origin | None],
+    ) -> None:
+        queues = {name: i for i, name in enumerate(self.words["queue"])}
+        found, reasons = [], []
+        for prediction, text, origin in zip(predictions, texts, origins, strict=True):
+            verdict = self._policy.verdict(prediction, text, thresholds=self._thresholds, origin=origin or NO_ORIGIN)
             within = NEVER_DUE if verdict.within is None else verdict.within // MICROSECOND
+            if not verdict.around_the_clock and verdict.within is not None and self.calendars[queues[verdict.queue]]:
+                within = -within
             found.append((queues[verdict.queue], within, ZONES.index(verdict.zone)))
             reasons.append(verdict.reasons)
         if found:

@@ -175,7 +175,7 @@ class _Run:
                 there.remove(batch.first_row)
                 known = self._journal.segment(batch.first_row)
                 if known is not None and len(known) == len(batch.rows):
-                    flow.warm(reader.read(batch.rows).texts, known)
+                    flow.warm(reader.read(batch.rows), known)
             if not there:
                 return
 
@@ -212,7 +212,7 @@ class _Run:
         most = _SLOW_SEGMENT_ROWS if self._slow else _SEGMENT_ROWS
         most = max(1, min(most, _MOST_SEGMENT_BYTES // layout.dtype.itemsize))
         first, rows = 1, list[Row]()
-        for batch in self._file.batches(columns=(self._columns.text, self._columns.created_at)):
+        for batch in self._file.batches(columns=self._asked_columns()):
             for start in range(0, len(batch.rows), most):
                 piece = batch.rows[start : start + most]
                 if rows and len(rows) + len(piece) > most:
@@ -221,6 +221,11 @@ class _Run:
                 rows = rows + piece if rows else piece
         if rows:
             yield RowBatch(first, rows)
+
+    def _asked_columns(self) -> tuple[str, ...]:
+        policy = self._session.scorer.policy
+        origin = (self._columns.channel, policy.tier_field) if policy.rules.asks_origin else ()
+        return (self._columns.text, self._columns.created_at, *origin)
 
     def _job_texts(self) -> int:
         """Texts a job: many, so that sorting pays, but so few that every worker gets some of them."""

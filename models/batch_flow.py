@@ -5,14 +5,14 @@ collected into jobs of thousands, whatever segments they are from, because sorti
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from models.answer import error_text
-from models.answer_cache import AnswerCache, prepared_key, raw_key
+from models.answer_cache import AnswerCache, origin_key, prepared_key, raw_key
 from models.answer_records import ANSWERED, RecordLayout, Records
 from models.batch_rows import Incoming
 from models.batch_scoring import Item, Scored
@@ -88,7 +88,8 @@ class Flow:
             for row, text in texts.items():
                 prepared = _prepared(part, row, text)
                 if prepared is not None:
-                    self._ask(part, row, Item(prepared, text if self._explain else None))
+                    raw = text if self._explain else None
+                    self._ask(part, row, Item(prepared, raw, incoming.origin(row)))
         else:
             self._look_up(part, texts, self._cache)
         self._settle(part, found=1)
@@ -109,20 +110,22 @@ class Flow:
             self._collect(block=True)
             yield from self.finished()
 
-    def warm(self, texts: Sequence[str | FeedbackError], segment: Segment) -> None:
+    def warm(self, incoming: Incoming, segment: Segment) -> None:
         """Give the cache what an earlier run answered, so that a text is not scored again when it comes again."""
         if self._cache is None:
             return
-        fresh: dict[bytes, int] = {}
+        texts = incoming.texts
         raw = {row: raw_key(text) for row, text in enumerate(texts) if isinstance(text, str)}
         known = self._cache.prepared_keys(list(raw.values()))
+        fresh: dict[bytes, int] = {}
         for (row, key), found in zip(raw.items(), known, strict=True):
-            if found is None and key not in fresh and segment.answers["error"][row] == ANSWERED:
-                fresh[key] = row
+            if found is None and segment.answers["error"][row] == ANSWERED:
+                fresh.setdefault(origin_key(key, incoming.origin(row)), row)
         rows, keys = list(fresh.values()), []
-        for key, row in fresh.items():
-            keys.append(prepared_key(prepare_whole(texts[row])))
-            self._cache.remember(key, keys[-1])
+        for row in rows:
+            key = prepared_key(prepare_whole(texts[row]))
+            self._cache.remember(raw[row], key)
+            keys.append(origin_key(key, incoming.origin(row)))
         self._cache.keep(keys, segment.as_answered(rows))
 
     def _look_up(self, part: _Part, texts: dict[int, str], cache: AnswerCache) -> None:
@@ -140,7 +143,7 @@ class Flow:
                 key = fresh[code] = prepared_key(found)
                 cache.remember(code, key)
             rows.append(row)
-            keys.append(key)
+            keys.append(origin_key(key, part.incoming.origin(row)))
         positions, records = cache.find(keys)
         part.answers[np.array(rows, dtype=np.intp)[positions]] = records
         self.cached += len(positions)
@@ -152,7 +155,8 @@ class Flow:
                 asked.append((part, row))
                 part.missing += 1
             elif not self._answered_meanwhile(part, row, key, cache):
-                self._waiting[key] = self._ask(part, row, Item(prepared.get(row) or prepare_whole(texts[row])), key)
+                found = prepared.get(row) or prepare_whole(texts[row])
+                self._waiting[key] = self._ask(part, row, Item(found, origin=part.incoming.origin(row)), key)
 
     def _answered_meanwhile(self, part: _Part, row: int, key: bytes, cache: AnswerCache) -> bool:
         """Asking for other rows may have had to wait for a job that held this text."""

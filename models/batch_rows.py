@@ -13,7 +13,7 @@ from models.answer_records import Records
 from models.batch_segment import mark_unreadable, microseconds
 from pipeline.columns import ColumnMap, parse_time, text_of
 from pipeline.errors import DataError, FeedbackError, TextError
-from pipeline.routing import RoutingPolicy
+from pipeline.routing import Origin, RoutingPolicy, origin_word
 from pipeline.rows import BAD_ROW, Row
 
 _TIMES = 65_536  # remembered: a form other than ISO 8601 costs a hundred times as much to read, and days repeat
@@ -26,6 +26,11 @@ class Incoming:
     texts: list[str | FeedbackError]  # as they came
     started: npt.NDArray[np.int64]  # (n,) microseconds since 1970
     unreadable: list[int]  # rows whose time is no time
+    origins: list[Origin] | None = None  # where each came from; None where the policy does not ask
+
+    def origin(self, row: int) -> Origin | None:
+        """Where a row came from, if the policy asks."""
+        return None if self.origins is None else self.origins[row]
 
     def flag(self, answers: Records) -> None:
         """Mark those rows' answers. `answers`: (n,)"""
@@ -56,7 +61,12 @@ class RowReader:
                 unreadable.append(i)
             else:
                 started[i] = found
-        return Incoming([_text(row, self._columns.text) for row in rows], started, unreadable)
+        origins = [self._origin(row) for row in rows] if self._policy.rules.asks_origin else None
+        return Incoming([_text(row, self._columns.text) for row in rows], started, unreadable, origins)
+
+    def _origin(self, row: Row) -> Origin:
+        channel, tier = row.get(self._columns.channel), row.get(self._policy.tier_field)
+        return Origin(origin_word(channel), origin_word(tier))
 
     def _start(self, cell: Any) -> int | None:
         time = parse_time(cell)

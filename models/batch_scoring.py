@@ -16,7 +16,7 @@ from models.predictor import BundlePredictor
 from pipeline.columns import ColumnMap
 from pipeline.errors import FeedbackError, UsageError
 from pipeline.prepare import Prepared, prepare_whole
-from pipeline.routing import RoutingPolicy
+from pipeline.routing import Origin, RoutingPolicy
 from pipeline.rows import Row
 from pipeline.writers import Column
 
@@ -39,6 +39,7 @@ class Item:
 
     prepared: Prepared
     raw: str | None = None
+    origin: Origin | None = None  # where the policy asks for it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +70,7 @@ class Scorer:
         """Answers to all items, in order; the model's failure at one is that one's error."""
         columns, failed = self.predictor.columns_each([item.prepared for item in items])
         good = [i for i in range(len(items)) if i not in failed]
-        found = self.layout.records(columns, [items[i].prepared.whole for i in good])
+        found = self.layout.records(columns, [items[i].prepared.whole for i in good], [items[i].origin for i in good])
         answers = found if not failed else self.layout.blank(len(items))
         if failed:
             answers[good] = found
@@ -106,7 +107,7 @@ class RowScorer:
             try:
                 if isinstance(text, FeedbackError):
                     raise text
-                items.append(Item(prepare_whole(text), text if evidence is not None else None))
+                items.append(Item(prepare_whole(text), text if evidence is not None else None, incoming.origin(i)))
                 places.append(i)
             except FeedbackError as error:
                 answers["error"][i] = len(errors)

@@ -22,6 +22,7 @@ from models.answer_records import (
     RecordLayout,
     Records,
 )
+from models.batch_due import DueTimes, due_times
 from pipeline.errors import DataError
 
 Form = TypeVar("Form")
@@ -64,11 +65,6 @@ class Segment:
 
     def failed(self) -> npt.NDArray[np.bool_]:
         return np.asarray(self.answers["error"] != ANSWERED)
-
-    def due(self) -> npt.NDArray[np.int64]:
-        """(n,) microseconds since 1970, or NEVER_DUE."""
-        within = self.answers["due_at"]
-        return np.where((within == NEVER_DUE) | self.failed(), NEVER_DUE, self.started + within)
 
     def as_answered(self, rows: Sequence[int]) -> Records:
         """Records of rows without an error, as their texts alone have them."""
@@ -119,9 +115,10 @@ class SegmentCells:
     def columns(self, segment: Segment) -> dict[str, list[Any]]:
         """Column name, without prefix -> n cells. Equal cells may be one object: they are for reading."""
         failed = np.flatnonzero(segment.failed())
+        due = due_times(segment.answers, segment.started, self.layout)
         found: dict[str, list[Any]] = {}
         for name, kind in self.layout.kinds:
-            found[name] = self._column(name, kind, segment)
+            found[name] = self._column(name, kind, segment, due)
             if name not in ("error", "model_version"):
                 for i in failed:
                     found[name][i] = None
@@ -133,12 +130,14 @@ class SegmentCells:
                 found[EMBEDDING][i] = None
         return found
 
-    def _column(self, name: str, kind: str, segment: Segment) -> list[Any]:
+    def _column(self, name: str, kind: str, segment: Segment, due: DueTimes) -> list[Any]:
         if name == "model_version":
             return [self.model_version] * len(segment)
         if name == "error":
             return [None if i == ANSWERED else segment.errors[i] for i in segment.answers["error"].tolist()]
-        return self._times(segment.due()) if kind == "time" else self._plain(name, kind, segment.answers[name])
+        if kind == "time":
+            return self._times(due.at)
+        return self._plain(name, kind, due.reasons if name == "reasons" else segment.answers[name])
 
     def _plain(self, name: str, kind: str, values: npt.NDArray[Any]) -> list[Any]:
         if kind == "text":

@@ -11,6 +11,7 @@ import pyarrow as pa
 from models.answer import DIGITS
 from models.answer_records import EMBEDDING, NEVER_DUE, RecordLayout
 from models.batch_columns import OutputColumns
+from models.batch_due import DueTimes, due_times
 from models.batch_segment import EVIDENCE, Segment, changed
 from pipeline.cells import encodable
 from pipeline.writers import RowWriter
@@ -46,8 +47,9 @@ def join_tables(
 def answer_table(segment: Segment, layout: RecordLayout, *, model_version: str) -> pa.Table:
     """A segment's answers as the columns that scoring adds to a parquet file, named without the prefix."""
     failed = segment.failed()
+    due = due_times(segment.answers, segment.started, layout)
     told = ("error", "model_version")
-    columns = {name: _column(name, kind, segment, layout, failed) for name, kind in layout.kinds if name not in told}
+    columns = {name: _column(name, kind, segment, layout, due) for name, kind in layout.kinds if name not in told}
     errors = pa.array([encodable(message) for message in segment.errors], pa.string())
     places = pa.array(segment.answers["error"], mask=~failed)
     columns["error"] = errors.take(places) if len(errors) else pa.nulls(len(segment), pa.string())
@@ -59,11 +61,11 @@ def answer_table(segment: Segment, layout: RecordLayout, *, model_version: str) 
     return pa.table(columns)
 
 
-def _column(name: str, kind: str, segment: Segment, layout: RecordLayout, failed: npt.NDArray[np.bool_]) -> pa.Array:
+def _column(name: str, kind: str, segment: Segment, layout: RecordLayout, due: DueTimes) -> pa.Array:
     if kind == "time":
-        due = segment.due()
-        return pa.array(due, pa.timestamp("us", tz="UTC"), mask=due == NEVER_DUE)
-    values = np.ascontiguousarray(segment.answers[name])
+        return pa.array(due.at, pa.timestamp("us", tz="UTC"), mask=due.at == NEVER_DUE)
+    failed = segment.failed()
+    values = np.ascontiguousarray(due.reasons if name == "reasons" else segment.answers[name])
     if kind == "text":
         return pa.array(layout.words[name], pa.string()).take(pa.array(values, mask=failed))
     if kind == "number":

@@ -21,12 +21,12 @@ from models.batch_scoring import Item, Scored, ScoreOptions, Scorer
 from models.loading import ResolvedModel, load_predictor
 from pipeline.errors import BundleError, FeedbackError, ModelError
 from pipeline.prepare import Prepared
-from pipeline.routing import RoutingPolicy
+from pipeline.routing import Origin, RoutingPolicy
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-Texts = tuple[list[str], list[bool], list[str], list[str | None]]
-"""Items on their way to a worker: prepared texts, whether they were cut, the cut-off tails, raw texts."""
+Texts = tuple[list[str], list[bool], list[str], list[str | None], list[Origin | None]]
+"""Items on their way to a worker: prepared texts, whether they were cut, the cut-off tails, raw texts, origins."""
 
 
 class Pool(Protocol):
@@ -90,7 +90,8 @@ class WorkerProcesses:
         prepared = [item.prepared for item in items]
         texts = ([one.text for one in prepared], [one.truncated for one in prepared], [one.tail for one in prepared])
         with _undisturbed(), _told():
-            return self._executor.submit(_score, (*texts, [item.raw for item in items]))  # type: ignore[arg-type]
+            rest = ([item.raw for item in items], [item.origin for item in items])
+            return self._executor.submit(_score, (*texts, *rest))  # type: ignore[arg-type]
 
     def result(self, future: "Future[Scored]") -> Scored:
         """A job's answers. Raises ModelError `worker_lost`, and what the worker could not begin with."""
@@ -170,5 +171,5 @@ def _score(texts: Texts) -> Scored | tuple[str, str]:
     scorer = _scorer[0]
     if isinstance(scorer, FeedbackError):
         return scorer.code, scorer.message  # an exception with two arguments does not come through a pipe
-    items = [Item(Prepared(text, cut, (), (), tail), raw) for text, cut, tail, raw in zip(*texts, strict=True)]
-    return scorer.score(items)
+    rows = zip(*texts, strict=True)
+    return scorer.score([Item(Prepared(text, cut, (), (), tail), raw, origin) for text, cut, tail, raw, origin in rows])

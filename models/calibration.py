@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from pipeline.errors import BundleError
-from pipeline.routing import UNFITTED, Thresholds
+from pipeline.routing_zone import UNFITTED, Thresholds
 from pipeline.schema import Kind, LabelSchema, Task
 
 

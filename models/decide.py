@@ -8,7 +8,7 @@ import numpy.typing as npt
 from models.calibration import Calibration, TaskCalibration
 from models.heads import Array, exceedance
 from pipeline.feedback import AspectPrediction, Prediction, TaskPrediction
-from pipeline.routing import CONTRADICTION
+from pipeline.routing_zone import CONTRADICTION
 from pipeline.schema import POLARITIES, Kind, LabelSchema, Task
 
 
@@ -32,7 +32,9 @@ def decide(
         rows, settings = probabilities[task.name], calibration.task(task.name)
         if task.kind is Kind.ASPECT:
             polarities[task.name] = chosen_polarities(rows, settings)
-            aspects[task.name] = [_aspects(task, *row) for row in zip(rows, polarities[task.name], strict=True)]
+            aspects[task.name] = [
+                aspect_predictions(task, *row) for row in zip(rows, polarities[task.name], strict=True)
+            ]
             mentioned[task.name] = [dict(zip(task.keys, row, strict=True)) for row in (1.0 - rows[..., 0]).tolist()]
         else:
             chosen = labels[task.name] = chosen_labels(task, rows, settings)
@@ -145,7 +147,8 @@ def with_contradictions(
     ]
 
 
-def _aspects(task: Task, row: Array, polarities: npt.NDArray[np.int8]) -> tuple[AspectPrediction, ...]:
+def aspect_predictions(task: Task, row: Array, polarities: npt.NDArray[np.int8]) -> tuple[AspectPrediction, ...]:
+    """One row's answer to an aspect task, most certain first. `row`: (c, 4); `polarities`: (c,)"""
     found = [_aspect(task.keys[i], row[i], int(polarities[i])) for i in np.flatnonzero(polarities > -2)]
     return tuple(sorted(found, key=lambda aspect: -aspect.mentioned))
 

@@ -82,6 +82,8 @@ def _aspects(task: Task, prediction: Prediction) -> Text:
 
 def _decision(decision: Decision) -> Text:
     line = Text.assemble("queue ", (decision.queue, "bold"), " · zone ", (decision.zone, _ZONE_STYLES[decision.zone]))
+    if decision.priority is not None:
+        line.append(f" · priority {decision.priority}")
     if decision.due_at is not None:
         line.append(f" · due {decision.due_at:%Y-%m-%d %H:%M %Z}")
     return line.append(f"  ({', '.join(decision.reasons)})", style="dim") if decision.reasons else line

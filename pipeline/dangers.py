@@ -120,7 +120,7 @@ def dangers_from_dict(data: Mapping[str, Any]) -> DangerLexicon:
     tables = data.get("dangers", [])
     if not isinstance(tables, list):
         raise _invalid(f"dangers: expected tables [[dangers]]; found {type(tables).__name__}")
-    entries = tuple(_entry(body, f"[[dangers]] {i}") for i, body in enumerate(tables, 1))
+    entries = tuple(danger_terms(body, f"[[dangers]] {i}") for i, body in enumerate(tables, 1))
     seen: dict[str, str] = {}
     for entry in entries:
         for spelling in (*entry.terms, *entry.exceptions):
@@ -130,7 +130,8 @@ def dangers_from_dict(data: Mapping[str, Any]) -> DangerLexicon:
     return DangerLexicon(str(data.get("version", "1")), entries)
 
 
-def _entry(body: Any, where: str) -> DangerTerms:
+def danger_terms(body: Any, where: str) -> DangerTerms:
+    """Check and build one table; ConfigError `dangers_invalid` tells the first mistake."""
     if not isinstance(body, Mapping):
         raise _invalid(f"{where}: expected a table; found {type(body).__name__}")
     _only(body, {"group", "level", "terms", "exceptions", "threat"}, where)

@@ -9,6 +9,25 @@ Gold: TypeAlias = str | tuple[str, ...] | Mapping[str, int]
 """Gold label of one task: a key (single, ordinal), keys (multi), or {key: -1 | 0 | 1} (aspect)."""
 
 
+REPEAT_CONTACT = "repeat_contact"
+NEAR_DUPLICATE = "near_duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What only whoever keeps the comments knows of one, beside what it says itself."""
+
+    repeat_contacts: int = 0  # earlier comments of the same customer
+    near_duplicates: int = 0  # earlier comments that say much the same
+    customer_tier: str | None = None  # None: the comment's metadata tell, under the name that the policy gives
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """As rules and reasons know them."""
+        told = ((REPEAT_CONTACT, self.repeat_contacts), (NEAR_DUPLICATE, self.near_duplicates))
+        return tuple(flag for flag, count in told if count > 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Feedback:
     """One incoming comment."""
@@ -19,7 +38,7 @@ class Feedback:
     created_at: datetime | None = None
     customer_ref: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    signals: tuple[str, ...] = ()  # what is known of it beside its text, such as repeat_contact
+    signals: Signals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +99,4 @@ class Decision:
     due_at: datetime | None
     zone: str  # auto | suggest | review
     reasons: tuple[str, ...]
+    priority: int | None = None  # 1 is the most pressing; None where nothing tells one

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from pipeline.routing import CALENDAR_ESTIMATED
+
 if TYPE_CHECKING:
     from serving.batcher import Outcome
 
@@ -77,6 +79,11 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
+        self._estimated = Counter(
+            "fankui_due_times_estimated",
+            "Due times that count days of a year whose public holidays are not known.",
+            registry=self.registry,
+        )
         self._recorded = Counter(
             "fankui_feedback", "Comments posted to be kept, or erased, by outcome.", ["outcome"], registry=self.registry
         )
@@ -119,6 +126,10 @@ class Metrics:
         zones = Counts(outcome.result["decision"]["zone"] for outcome in outcomes if "decision" in outcome.result)
         for zone, count in zones.items():
             self._zones.labels(version, zone).inc(count)
+        decisions = (outcome.result.get("decision") or {} for outcome in outcomes)
+        estimated = sum(CALENDAR_ESTIMATED in decision.get("reasons", ()) for decision in decisions)
+        if estimated:
+            self._estimated.inc(estimated)
         self._score_seconds.labels(version).observe(seconds)
         self._score_comments.labels(version).observe(len(outcomes))
 

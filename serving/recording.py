@@ -192,7 +192,7 @@ class Recorder:
             return await self._threads.write(lambda connection: self._repeated(connection, post, ground.known, held))
         active = self._engine.active
         received = self._now()
-        comment = replace(post.comment, id=post.comment.id or new_id(received), signals=ground.signals.flags)
+        comment = replace(post.comment, id=post.comment.id or new_id(received), signals=ground.signals.counted)
         scored = await self._engine.classify([comment], active, receive=receive)
         if scored.errors:
             raise scored.errors[0]

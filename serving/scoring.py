@@ -48,7 +48,8 @@ def score(
         try:
             prediction = signalled(answer.prediction, comment)
             decision = policy.decide(prediction, comment, thresholds=thresholds, now=now, text=answer.text)
-            reasons = tuple(dict.fromkeys((*decision.reasons, *comment.signals)))
+            known = comment.signals.flags if comment.signals is not None else ()
+            reasons = tuple(dict.fromkeys((*decision.reasons, *known)))
             outcomes.append(Outcome(item(prediction, decision=replace(decision, reasons=reasons), id=comment.id)))
         except Exception as error:  # a fault of ours at one comment is not the others' of its batch
             _LOGGER.error("decision_failed", extra={"fields": {"error": type(error).__name__}})
@@ -58,7 +59,8 @@ def score(
 
 def signalled(prediction: Prediction, comment: Feedback) -> Prediction:
     """The prediction with what is known of the comment beside its text among the flags, where rules find it."""
-    return replace(prediction, flags=(*prediction.flags, *comment.signals)) if comment.signals else prediction
+    known = comment.signals.flags if comment.signals is not None else ()
+    return replace(prediction, flags=(*prediction.flags, *known)) if known else prediction
 
 
 def merged(items: Sequence[Feedback | Refused], outcomes: Sequence[Outcome]) -> Scored:

@@ -86,6 +86,9 @@ class DecisionAnswer(Answered):
         json_schema_extra={"enum": ["auto", "suggest", "review"]},
     )
     reasons: list[str]
+    priority: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="1 is the most pressing: the highest level of urgency, or what a rule says."
+    )
 
 
 class Result(BaseModel):

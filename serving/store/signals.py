@@ -7,10 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from pipeline.duplicates import jaccard, text_key
+from pipeline.feedback import Signals as Counted
 from serving.store.tables import feedback as table
-
-REPEAT_CONTACT = "repeat_contact"
-NEAR_DUPLICATE = "near_duplicate"
 
 SIMILAR = 0.6
 """Least Jaccard similarity of character 3-grams; a training set's duplicates count from 0.8 (pipeline/duplicates.py),
@@ -28,10 +26,9 @@ class Signals:
     similarity: float | None = None
 
     @property
-    def flags(self) -> tuple[str, ...]:
-        """As decisions know them."""
-        told = ((REPEAT_CONTACT, self.contacts > 0), (NEAR_DUPLICATE, self.duplicate_of is not None))
-        return tuple(flag for flag, holds in told if holds)
+    def counted(self) -> Counted:
+        """As routing knows them."""
+        return Counted(repeat_contacts=self.contacts, near_duplicates=int(self.duplicate_of is not None))
 
     def to_dict(self) -> dict[str, Any]:
         return {"contacts": self.contacts, "duplicate_of": self.duplicate_of, "similarity": self.similarity}

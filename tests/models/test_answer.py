@@ -11,7 +11,7 @@ from pipeline.feedback import Decision
 from pipeline.schema import LabelSchema
 
 DUE = datetime(2026, 3, 1, 4, 30, tzinfo=UTC)
-DECISION = Decision("fire", DUE, "suggest", ("level:top", "below_auto:level"))
+DECISION = Decision("fire", DUE, "suggest", ("level:top", "below_auto:level"), priority=1)
 
 
 def test_columns_of_the_shipped_schema(schema: LabelSchema) -> None:
@@ -74,7 +74,7 @@ def test_an_item_of_the_http_answer(predictor: BundlePredictor) -> None:
     assert (aspect["category"], aspect["polarity"]) == ("parcel", "negative")
     assert body["decision"] == {
         "queue": "fire", "due_at": "2026-03-01T04:30:00+00:00", "zone": "suggest",
-        "reasons": ["level:top", "below_auto:level"],
+        "reasons": ["level:top", "below_auto:level"], "priority": 1,
     }  # fmt: skip
 
 

@@ -194,8 +194,15 @@ def test_a_zone_by_name_or_offset(zone: str) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"queues": {}}, "the file: unknown key 'queues'; known: dangers, due, queue, timezone, version, zones"),
-        ({"queue": {"name": "x"}}, "[queue]: unknown key 'name'; known: default, labels, task"),
+        (
+            {"queues": {}},
+            "the file: unknown key 'queues'; known: calendars, customer, dangers, due, flags, "
+            "holidays, queue, rules, timezone, version, zones",
+        ),
+        (
+            {"queue": {"name": "x"}},
+            "[queue]: unknown key 'name'; known: calendars, default, labels, several_desks, task",
+        ),
         ({"queue": "x"}, "queue: expected a table; found str"),
         ({"queue": {"labels": {"a": ""}}}, "[queue.labels] a: expected the name of a queue; found ''"),
         ({"queue": {"default": 3}}, "[queue] default: expected the name of a queue; found 3"),

@@ -60,3 +60,13 @@ def test_workers_figures_are_added_up(tmp_path: Path) -> None:
     assert value(second, "fankui_comments_in_flight") == 8
     assert value(second, 'fankui_model{model_version="new"}') == 1
     assert value(second, 'fankui_model{model_version="old"}') == 0
+
+
+def test_due_times_over_unknown_holidays_are_counted() -> None:
+    metrics = Metrics()
+    name = "fankui_due_times_estimated_total"
+    assert value(metrics.page(), name) == 0
+    reasons = (["urgency:low", "calendar_estimated"], ["urgency:low"])
+    outcomes = [Outcome({"decision": {"zone": "auto", "reasons": told}}) for told in reasons]
+    metrics.scored("m", [*outcomes, *SCORED], seconds=0.003)
+    assert value(metrics.page(), name) == 1
