@@ -41,6 +41,7 @@ def pretrain(  # noqa: PLR0917
     seed: Annotated[int, typer.Option(help="Of order, masks and weights.")] = 7,
     threads: Annotated[int | None, typer.Option(help="Threads on a CPU; default: all cores.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
+    checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds between two checkpoints.")] = 60.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the leg in --output.")] = False,
     corpus_only: Annotated[bool, typer.Option("--corpus-only", help="Build the corpus and stop.")] = False,
     no_track: Annotated[bool, typer.Option("--no-track", help="Leave MLflow out.")] = False,
@@ -82,7 +83,9 @@ def pretrain(  # noqa: PLR0917
         init=init,
         objective=objective,
         shape=Shape(layers=layers, hidden=hidden),
-        leg=LegSettings(minutes=minutes, steps=steps, learning_rate=learning_rate),
+        leg=LegSettings(
+            minutes=minutes, steps=steps, learning_rate=learning_rate, checkpoint_seconds=checkpoint_seconds
+        ),
         rows=rows,
         feedback=feedback,
         mask=mask,

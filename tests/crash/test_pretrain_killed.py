@@ -52,12 +52,13 @@ def finish(process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def test_two_processes_go_on_after_a_kill(data: Path, tmp_path: Path) -> None:
-    corpus = ["--data", str(data), "--corpus", str(tmp_path / "corpus")]
+    corpus = ["--data", str(data), "--corpus", str(tmp_path / "corpus"), "--checkpoint-seconds", "0.5"]
     finish(start([*corpus, "--output", "whole"], tmp_path / "whole.err"), tmp_path / "whole.err")
     process = start([*corpus, "--output", "killed"], tmp_path / "killed.err")
     ended = time.monotonic() + 120
-    while not list((tmp_path / "killed" / "checkpoints").glob("step-*")):  # written every 200 steps
+    while not list((tmp_path / "killed" / "checkpoints").glob("step-*")):
         assert time.monotonic() < ended
+        assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) != 0

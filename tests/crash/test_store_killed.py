@@ -125,7 +125,7 @@ def test_nothing_acknowledged_is_lost_in_a_kill(
     survive(start_server, linear_bundle, store_url, rounds=3, seed=int(os.environ.get("FANKUI_SEED", "1")))
 
 
-@pytest.mark.slow
+@pytest.mark.load
 @pytest.mark.timeout(3600)
 def test_nothing_acknowledged_is_lost_in_200_kills(
     start_server: Callable[..., Any], linear_bundle: Path, store_url: str
