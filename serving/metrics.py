@@ -4,8 +4,11 @@ Several workers write theirs into files of one folder (prometheus-client's multi
 asked adds them all up.
 """
 
+import struct
+import time
 from collections import Counter as Counts
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_READS, _REST = 5, 0.02  # how often the workers' files are read before giving up, and seconds between
 _COMMENTS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -152,4 +156,9 @@ class Metrics:
             return generate_latest(self.registry)
         together = CollectorRegistry()
         MultiProcessCollector(together, path=str(self._folder))  # type: ignore[no-untyped-call]
+        for _ in range(_READS - 1):
+            # Files are read without a lock: one that another worker makes, lengthens or takes away is read torn.
+            with suppress(struct.error, RuntimeError, ValueError, OSError):
+                return generate_latest(together)
+            time.sleep(_REST)
         return generate_latest(together)

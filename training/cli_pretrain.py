@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from training.objectives import Objective
     from training.prefinetune import PrefinetuneSettings
     from training.progress import Progress
 
@@ -55,7 +56,7 @@ def pretrain(  # noqa: PLR0917
 
     from pipeline.errors import UsageError
     from training.leg import LegSettings
-    from training.objectives import OBJECTIVES, Shape
+    from training.objectives import Shape
     from training.prefinetune import PrefinetuneSettings
     from training.pretrain import PretrainSettings, prepare_corpus
     from training.pretrain import pretrain as run
@@ -65,23 +66,21 @@ def pretrain(  # noqa: PLR0917
     if threads:
         torch.set_num_threads(threads)
     progress = Terminal() if is_first() else Silent()
-    if objective == _LABELS:
+    chosen = _objective(objective)
+    if chosen is None:
         if init is None:
             raise UsageError("init_missing", "--objective labels goes on from an encoder; name it with --init")
-        files = tuple(train or ())
-        labels = PrefinetuneSettings(output, init, data=data, sets=sets, train=files, seed=seed, resume=resume)
+        own = tuple(train or ())
+        labels = PrefinetuneSettings(output, init, data=data, sets=sets, train=own, seed=seed, resume=resume)
         _round(labels, progress, as_json=as_json)
         return
-    if objective not in OBJECTIVES:
-        known = ", ".join((*OBJECTIVES, _LABELS))
-        raise UsageError("objective_unknown", f"--objective is one of {known}; found {objective!r}")
     settings = PretrainSettings(
         output=output,
         corpus=corpus,
         data=data,
         sets=sets,
         init=init,
-        objective=objective,
+        objective=chosen,
         shape=Shape(layers=layers, hidden=hidden),
         leg=LegSettings(
             minutes=minutes, steps=steps, learning_rate=learning_rate, checkpoint_seconds=checkpoint_seconds
@@ -96,11 +95,22 @@ def pretrain(  # noqa: PLR0917
     )
     if corpus_only:
         prepare_corpus(settings, None, progress=progress)
-        return
-    result = run(settings, progress=progress)
-    if result is None:
-        return
-    _show({"encoder": str(result.encoder), "leg": dict(result.leg), "run_id": result.run_id}, as_json=as_json)
+    elif result := run(settings, progress=progress):
+        _show({"encoder": str(result.encoder), "leg": dict(result.leg), "run_id": result.run_id}, as_json=as_json)
+
+
+def _objective(name: str) -> "Objective | None":
+    """The objective of that name; None for the round over labels."""
+    from pipeline.errors import UsageError
+    from training.objectives import OBJECTIVES
+
+    if name == _LABELS:
+        return None
+    for objective in OBJECTIVES:
+        if name == objective:
+            return objective
+    known = ", ".join((*OBJECTIVES, _LABELS))
+    raise UsageError("objective_unknown", f"--objective is one of {known}; found {name!r}")
 
 
 def _round(settings: "PrefinetuneSettings", progress: "Progress", *, as_json: bool) -> None:

@@ -1,8 +1,12 @@
 """The figures of one server, and those of several workers added up."""
 
+import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
+
+import pytest
 
 from serving.batcher import Outcome
 from serving.metrics import Metrics
@@ -35,6 +39,22 @@ def test_only_the_model_that_answers_is_shown() -> None:
     metrics.answering("new")
     assert value(metrics.page(), 'fankui_model{model_version="new"}') == 1
     assert b"old" not in metrics.page()
+
+
+def test_a_file_that_another_worker_is_just_making_is_read_again(tmp_path: Path) -> None:
+    fresh = tmp_path / "counter_4711.db"
+    fresh.touch()  # not yet of its length
+    metrics = Metrics(tmp_path)
+    making = threading.Timer(0.03, lambda: fresh.write_bytes(struct.pack("i", 8).ljust(4096, b"\0")))
+    making.start()
+    assert metrics.page() == b""
+    making.join()
+
+
+def test_a_file_that_stays_torn_is_told(tmp_path: Path) -> None:
+    (tmp_path / "counter_4711.db").touch()
+    with pytest.raises(struct.error):
+        Metrics(tmp_path).page()
 
 
 WORKER = """
