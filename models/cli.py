@@ -95,20 +95,14 @@ def _score_here(
     workers: int | None,
     cached: bool,
 ) -> None:
-    from models.loading import load_predictor
-    from models.resolving import resolve_model
+    from models.routed import load_routed
     from models.score_arguments import file_targets, files_or_texts, refuse_file_options
-    from pipeline.routing import load_policy
 
     files, texts = files_or_texts(args, as_text=as_text)
     targets = file_targets(files, output, folders=[Path(arg) for arg in args if files and Path(arg).is_dir()])
     if not files:
         refuse_file_options(options, sheet=sheet, as_json=as_json)
-    policy = load_policy(routing)
-    resolved = resolve_model(model)
-    predictor = load_predictor(resolved, threads=threads)
-    if routing is not None:  # nobody wrote the shipped one for this model's labels
-        policy.check(predictor.schema)
+    resolved, predictor, policy = load_routed(model, routing, threads=threads)
     if files:
         from models.score_files import score_files
 

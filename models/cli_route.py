@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -83,11 +82,12 @@ def explain(
     """
     from models.answer import item
     from models.route_display import show_explanation
+    from models.routed import load_routed
     from pipeline.columns import parse_time
     from pipeline.feedback import Feedback, Signals
     from pipeline.routing_explain import explain_decision
 
-    predictor, policy = _opened(model, routing)
+    _, predictor, policy = load_routed(model, routing)
     now = datetime.now().astimezone()
     if at is not None:
         given = parse_time(at)
@@ -139,17 +139,19 @@ def backtest(  # noqa: PLR0917  (typer reads the options off the signature)
     from dataclasses import replace
 
     from models.route_display import show_backtest
+    from models.routed import load_routed
     from pipeline.columns import column_map
     from pipeline.readers import open_file
     from pipeline.routing_backtest import backtest as run_backtest
+    from pipeline.row_bar import row_bar
 
     columns = replace(column_map(text_column, label_column), channel=channel_column, created_at=created_at_column)
-    predictor, policy = _opened(model, routing)
+    _, predictor, policy = load_routed(model, routing)
     capacities = _capacities(capacity or [], policy)
     if not math.isfinite(transfer_minutes):
         raise UsageError("transfer_minutes_invalid", f"--transfer-minutes is a number; found {transfer_minutes}")
     opened = open_file(file, sheet=sheet)
-    with _progress(opened, shown=not as_json) as advance:
+    with row_bar([opened], "routing", shown=not as_json) as advance:
         comments, failed = _route(opened, predictor, policy, columns=columns, advance=advance)
     found = run_backtest(comments, policy, capacities=capacities, transfer_minutes=transfer_minutes)
     if as_json:
@@ -170,18 +172,6 @@ def _schema(path: Path | None, model: str | None) -> "LabelSchema":
     from models.resolving import resolve_model
 
     return open_model(resolve_model(model)).schema
-
-
-def _opened(model: str | None, routing: Path | None) -> "tuple[BundlePredictor, RoutingPolicy]":
-    from models.loading import load_predictor
-    from models.resolving import resolve_model
-    from pipeline.routing import load_policy
-
-    policy = load_policy(routing)
-    predictor = load_predictor(resolve_model(model))
-    if routing is not None:  # nobody wrote the shipped one for this model's labels
-        policy.check(predictor.schema)
-    return predictor, policy
 
 
 def _capacities(given: list[str], policy: "RoutingPolicy") -> dict[str, float]:
@@ -234,20 +224,6 @@ def _route(
         failed = done - len(comments)
         advance(done)
     return comments, failed
-
-
-@contextmanager
-def _progress(file: "RowFile", *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr; it vanishes at the end."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    parts = (TextColumn("routing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown = shown and console.is_terminal
-    with Progress(*parts, console=console, transient=True, disable=not shown) as bar:
-        task = bar.add_task("", total=file.count() if shown else None)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -1,8 +1,6 @@
 """`fankui data check|split|stats`: look at labelled files before a model does. `join` is in pipeline/cli_join.py."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +11,6 @@ from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.check import CheckReport
-    from pipeline.readers import RowFile
     from pipeline.stats import Stats
 
 data_app = typer.Typer(help="Check, split and count labelled files.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -49,11 +46,12 @@ def check(
     from pipeline.check import check_file
     from pipeline.columns import column_map
     from pipeline.readers import open_file
+    from pipeline.row_bar import row_bar
     from pipeline.schema import load_schema
 
     columns = column_map(text_column, label_column)
     opened = open_file(file, sheet=sheet)
-    with _progress(opened, "checking", shown=not json_) as advance:
+    with row_bar([opened], "checking", shown=not json_) as advance:
         report = check_file(opened, load_schema(schema), columns=columns, progress=advance)
     if json_:
         _print_json(report.to_dict())
@@ -148,21 +146,6 @@ def _fractions(text: str) -> tuple[float, float, float]:
         message = f"--fractions is three numbers such as 0.8,0.1,0.1; found {text!r}"
         raise UsageError("fractions_invalid", message) from None
     return train, dev, test
-
-
-@contextmanager
-def _progress(file: "RowFile", what: str, *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr; it vanishes at the end."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-    from rich.progress import TextColumn as Words
-
-    console = Console(stderr=True)
-    total = file.count() if shown else None
-    parts = (Words(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=console, transient=True, disable=not shown or not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -1,8 +1,7 @@
 """`fankui data join`: labels that are shipped without their texts, put to the texts that the user has."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,6 @@ from pipeline.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pipeline.annotations import Joined
-    from pipeline.readers import RowFile
 
 LEAST_SHARE = 0.97
 _LISTED = 20
@@ -38,13 +36,14 @@ def join(
     from pipeline.annotation_texts import public_rows, text_files
     from pipeline.annotations import join_texts, match_texts, read_annotations
     from pipeline.data_folder import data_folder
+    from pipeline.row_bar import row_bar
 
     targets = _targets(_annotation_files(annotations), output)
     folder = data_folder(data)
     labels = {path: read_annotations(path) for path in targets}
     keys = frozenset(one.key for found in labels.values() for one in found)
     files = text_files(folder)
-    with _progress(files, shown=not json_) as advance:
+    with row_bar(files, "looking for texts", shown=not json_) as advance:
         matches = match_texts(keys, public_rows(files, progress=advance))
     results = {path: join_texts(found, matches) for path, found in labels.items()}
     for path, target in targets.items():
@@ -124,19 +123,6 @@ def _told(result: "Joined") -> str:
     """Such as `70 of 80, missing 10 (bank 7, gov 3)`."""
     sources = [f"{source} {counts['missing']:,}" for source, counts in result.sources.items() if counts["missing"]]
     return f"{len(result.rows):,} of {result.total:,}, missing {len(result.missing):,} ({', '.join(sources)})"
-
-
-@contextmanager
-def _progress(files: Sequence["RowFile"], *, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar of rows on stderr; it vanishes at the end."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    parts = (TextColumn("looking for texts"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=console, transient=True, disable=not shown or not console.is_terminal) as bar:
-        task = bar.add_task("", total=sum(file.count() or 0 for file in files))
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _show(results: Mapping[Path, "Joined"], targets: Mapping[Path, Path]) -> None:

@@ -311,6 +311,14 @@ class RoutingPolicy:
         """A time that has a zone: its own, else the policy's."""
         return time if time.tzinfo else time.replace(tzinfo=self.timezone)
 
+    def utc(self, time: datetime) -> datetime:
+        """The same in UTC; in the first or the last hours that there are, by its own clock."""
+        local = self.local(time)
+        try:
+            return local.astimezone(UTC)
+        except OverflowError:
+            return local.replace(tzinfo=UTC)
+
 
 def origin_word(cell: object) -> str | None:
     """A channel's or a tier's name as rules compare it: 2, 2.0 (as a table with gaps stores it) and "2" are one."""

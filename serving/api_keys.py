@@ -66,7 +66,11 @@ class ApiKey:
 
     def usable(self, now: datetime) -> bool:
         """Whether it opens anything at that time."""
-        return self._valid(now) and any(_holds(secret.expires_at, now) for secret in self.secrets)
+        return self._valid(now) and bool(self.held(now))
+
+    def held(self, now: datetime) -> tuple[Secret, ...]:
+        """Its strings that have not expired at that time."""
+        return tuple(secret for secret in self.secrets if _holds(secret.expires_at, now))
 
     def matches(self, digest: str, now: datetime) -> bool:
         """Whether a string with that digest is this key's, at that time; all are compared, in constant time."""
@@ -122,8 +126,7 @@ def rotated(key: ApiKey, *, now: datetime, overlap: timedelta) -> tuple[ApiKey, 
         raise UsageError("key_invalid", f"the key {key.name} is revoked or has expired; create a new one")
     secret, shown = _new_secret(key.id, now)
     end = now + overlap
-    held = [old for old in key.secrets if _holds(old.expires_at, now)]
-    kept = [replace(old, expires_at=min(end, old.expires_at or end)) for old in held] if overlap else []
+    kept = [replace(old, expires_at=min(end, old.expires_at or end)) for old in key.held(now)] if overlap else []
     return replace(key, secrets=(*kept, secret)), shown
 
 

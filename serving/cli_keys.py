@@ -168,7 +168,7 @@ def _row(key: "ApiKey", now: datetime) -> dict[str, Any]:
     from serving.api_keys import key_dict
 
     body = key_dict(key)
-    body["strings"] = sum(1 for secret in key.secrets if secret.expires_at is None or now < secret.expires_at)
+    body["strings"] = len(key.held(now))
     del body["secrets"]
     state = "revoked" if key.revoked_at is not None else "valid" if key.usable(now) else "expired"
     return {**body, "state": state}

@@ -10,7 +10,6 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, Response
 
 from serving import feedback_answers
-from serving.engine import Engine
 from serving.feedback_bodies import digest_of, read_document, read_feedback, read_key, read_label, read_model
 from serving.feedback_shapes import (
     ID_PATTERN,
@@ -78,8 +77,8 @@ async def filters_of(
         urgency=urgency,
         channel=redaction.redacted_metadata(channel),
         customer_ref=redaction.pseudonym(customer_ref, keeper.recorder.secret),
-        received_from=_aware(received_from, engine),
-        received_before=_aware(received_before, engine),
+        received_from=None if received_from is None else engine.policy.utc(received_from),
+        received_before=None if received_before is None else engine.policy.utc(received_before),
         corrected=corrected,
     )
 
@@ -249,14 +248,3 @@ def _whole(connection: Any, id: str) -> dict[str, Any]:  # noqa: A002
 def _json(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     content = feedback_answers.dumps(body)
     return Response(content, status_code=status, headers=headers, media_type="application/json")
-
-
-def _aware(time: datetime | None, engine: Engine) -> datetime | None:
-    """A time without a zone is in the policy's; one beyond the calendar is its end."""
-    if time is None:
-        return None
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=engine.policy.timezone)
-    try:
-        return aware.astimezone(UTC)
-    except OverflowError:
-        return aware.replace(tzinfo=UTC)

@@ -278,7 +278,7 @@ class Recorder:
             tier=kept.tier,
             text=kept.text,
             metadata=kept.metadata,
-            created_at=self._written(comment.created_at, received),
+            created_at=received if comment.created_at is None else self._engine.policy.utc(comment.created_at),
             received_at=received,
             model_version=active.version,
             schema=active.predictor.schema,
@@ -286,17 +286,6 @@ class Recorder:
             signals=ground.signals.to_dict(),
             original=None if self._seal is None else self._seal.close(original(comment), bound_to=comment.id),
         )
-
-    def _written(self, created_at: datetime | None, received: datetime) -> datetime:
-        """When the comment was written, in UTC; a time without a zone is in the policy's."""
-        if created_at is None:
-            return received
-        zone = self._engine.policy.timezone
-        aware = created_at if created_at.tzinfo else created_at.replace(tzinfo=zone)
-        try:
-            return aware.astimezone(UTC)
-        except OverflowError:  # in the first or the last hours that there are
-            return aware.replace(tzinfo=UTC)
 
 
 def original(comment: Feedback) -> bytes:

@@ -13,27 +13,21 @@ from serving.store import events, idempotency, leases
 from serving.store.statuses import RESOLVED, response_time
 from serving.store.tables import feedback as table
 
-HOLD = timedelta(seconds=30)
-"""How long the lease lasts; six times what lies between two looks."""
-
 HIGHEST = 3
 """Levels that a matter can go up: team, desk, management."""
 
 LEAST_STEP = timedelta(minutes=30)
 
-BATCH = 200
-"""Comments in one transaction: some 50 ms in which nobody else writes to SQLite."""
-
 
 def tick(connection: Connection, *, holder: str, now: datetime) -> int | None:
     """Handle up to BATCH comments; how many there were, None where another worker has the lease."""
-    if not leases.acquire(connection, leases.CLOCK, holder=holder, now=now, hold=HOLD):
+    if not leases.acquire(connection, leases.CLOCK, holder=holder, now=now):
         return None
     due = (
         select(table)
         .where(table.c.clock_at <= now)
         .order_by(table.c.clock_at, table.c.id)
-        .limit(BATCH)
+        .limit(leases.BATCH)
         .with_for_update(skip_locked=True)
     )
     rows = connection.execute(due).all()

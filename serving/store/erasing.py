@@ -15,12 +15,6 @@ from serving.store import events, idempotency, leases
 from serving.store.ids import location_of
 from serving.store.tables import corrections, feedback, originals, status_history
 
-HOLD = timedelta(seconds=30)
-"""How long the lease lasts."""
-
-BATCH = 200
-"""Comments in one transaction: some 50 ms in which nobody else writes to SQLite."""
-
 REQUESTED, EXPIRED = "requested", "expired"
 
 
@@ -38,7 +32,7 @@ def erase_customer(connection: Connection, customer_ref: str, *, now: datetime) 
 
 def erase_old(connection: Connection, *, holder: str, now: datetime, keep: timedelta) -> int | None:
     """Erase up to BATCH comments received `keep` ago; how many, None where another worker has the lease."""
-    if not leases.acquire(connection, leases.RETENTION, holder=holder, now=now, hold=HOLD):
+    if not leases.acquire(connection, leases.RETENTION, holder=holder, now=now):
         return None
     ids = _locked(connection, feedback.c.received_at <= now - keep)
     _erase(connection, ids, now=now, why=EXPIRED)
@@ -49,7 +43,7 @@ def _locked(connection: Connection, condition: ColumnElement[bool]) -> list[str]
     wanted = select(feedback.c.id).where(feedback.c.erased_at.is_(None), condition)
     # In one order, so that two who erase at once wait for each other and not both for ever.
     return list(
-        connection.scalars(wanted.order_by(feedback.c.received_at, feedback.c.id).limit(BATCH).with_for_update())
+        connection.scalars(wanted.order_by(feedback.c.received_at, feedback.c.id).limit(leases.BATCH).with_for_update())
     )
 
 

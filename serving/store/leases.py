@@ -9,20 +9,26 @@ from serving.store.tables import leases as table
 
 CLOCK, OUTBOX, RETENTION = "clock", "outbox", "retention"
 
+HOLD = timedelta(seconds=30)
+"""How long a lease lasts; six times what lies between two looks at the clock."""
 
-def acquire(connection: Connection, name: str, *, holder: str, now: datetime, hold: timedelta) -> bool:
-    """Take or prolong a lease until `now + hold`; False where another holds it.
+BATCH = 200
+"""Comments in one transaction of such work: some 50 ms in which nobody else writes to SQLite."""
+
+
+def acquire(connection: Connection, name: str, *, holder: str, now: datetime) -> bool:
+    """Take or prolong a lease until `now + HOLD`; False where another holds it.
 
     What is done in the same transaction is done by the holder alone. Times are the workers' own: clocks that differ by
-    less than `hold` do no harm, and events cannot be there twice in any case.
+    less than HOLD do no harm, and events cannot be there twice in any case.
     """
-    if insert_new(connection, table, {"name": name, "holder": holder, "held_until": now + hold, "term": 1}):
+    if insert_new(connection, table, {"name": name, "holder": holder, "held_until": now + HOLD, "term": 1}):
         return True
     free = or_(table.c.holder == holder, table.c.held_until <= now)
     taken = update(table).where(table.c.name == name, free)
     # Counted up only when it changes hands.
     term = table.c.term + (table.c.holder != holder).cast(table.c.term.type)
-    return connection.execute(taken.values(holder=holder, held_until=now + hold, term=term)).rowcount == 1
+    return connection.execute(taken.values(holder=holder, held_until=now + HOLD, term=term)).rowcount == 1
 
 
 def give_up(connection: Connection, name: str, *, holder: str, now: datetime) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from serving.store import clock, corrections, erasing, events, idempotency, records, signals, statuses
+from serving.store import clock, corrections, erasing, events, idempotency, leases, records, signals, statuses
 from serving.store.corrections import Correction
 from serving.store.database import Database
 from serving.store.records import Filters, NewFeedback
@@ -69,7 +69,7 @@ def test_lists_signals_and_the_clock_leave_it_out(database: Database, make_new: 
 
 def test_all_of_a_customer_in_batches(database: Database, make_new: Make) -> None:
     def write(connection: Any) -> None:
-        for i in range(erasing.BATCH + 5):
+        for i in range(leases.BATCH + 5):
             records.store(connection, make_new(f"a{i:03}"))
         records.store(connection, make_new("other", customer_ref="c2"))
 
@@ -78,9 +78,9 @@ def test_all_of_a_customer_in_batches(database: Database, make_new: Make) -> Non
     def erase(connection: Any) -> int:
         return erasing.erase_customer(connection, "c1", now=NOON)
 
-    assert [database.write(erase) for _ in range(3)] == [erasing.BATCH, 5, 0]
+    assert [database.write(erase) for _ in range(3)] == [leases.BATCH, 5, 0]
     assert row_of(database, "other").text == "快递三天没到"
-    assert len(told(database)) == erasing.BATCH + 5
+    assert len(told(database)) == leases.BATCH + 5
 
 
 def test_what_is_old_goes_once_under_the_lease(database: Database, make_new: Make) -> None:
