@@ -46,6 +46,7 @@ VERBS = {
     "route": Verb("models.cli_route:route_app", "Check, explain and try a routing policy.", _USE, group=True),
     "serve": Verb("serving.cli:serve", "Score over HTTP.", _USE),
     "keys": Verb("serving.cli_keys:keys_app", "Say who may use the server.", _USE, group=True),
+    "webhooks": Verb("serving.cli_webhooks:webhooks_app", "Say who is told of what happens.", _USE, group=True),
 }
 
 # Packages that the base install leaves out -> the extra that brings them. Whoever only uses models needs the registry.

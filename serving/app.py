@@ -94,8 +94,9 @@ def _routers(*, stored: bool) -> list[APIRouter]:
     found = [routes.router, health.router]
     if stored:
         from serving import erasure_routes, feedback_routes, original_routes
+        from serving.webhooks import routes as webhook_routes
 
-        found += [feedback_routes.router, erasure_routes.router, original_routes.router]
+        found += [feedback_routes.router, erasure_routes.router, original_routes.router, webhook_routes.router]
     return found
 
 
@@ -114,6 +115,7 @@ def _lifespan(*, follows: bool) -> Callable[[FastAPI], AbstractAsyncContextManag
             tasks.append(asyncio.create_task(follow_champion(engine)))
         if keeper is not None:
             tasks += [asyncio.create_task(keeper.run_clock()), asyncio.create_task(keeper.run_retention())]
+            tasks.append(asyncio.create_task(keeper.run_webhooks()))
         yield
         for task in tasks:
             task.cancel()

@@ -157,6 +157,22 @@ _KeepRaw = Annotated[
         "random bytes in base64, several separated by commas). Only keys with the scope admin can read it.",
     ),
 ]
+_WebhookHttp = Annotated[
+    bool,
+    typer.Option(
+        "--webhook-http",
+        envvar="FANKUI_WEBHOOK_HTTP",
+        help="Send webhooks to http:// too, which others can read on the way; otherwise https:// alone.",
+    ),
+]
+_WebhookNetwork = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="FANKUI_WEBHOOK_NETWORKS",
+        help="Network that webhooks may reach though it is not public, such as 10.1.0.0/16. Repeatable; in the "
+        "variable separated by spaces. Without it a webhook cannot be turned against this host and its neighbors.",
+    ),
+]
 _KeysFile = Annotated[
     Path | None,
     typer.Option(
@@ -204,6 +220,8 @@ def serve(
     repeat_days: _RepeatDays = 7.0,
     keep_days: _KeepDays = None,
     keep_raw: _KeepRaw = False,
+    webhook_http: _WebhookHttp = False,
+    webhook_network: _WebhookNetwork = None,
     keys_file: _KeysFile = None,
     no_keys: _NoKeys = False,
     docs: _Docs = None,
@@ -220,10 +238,14 @@ def serve(
     `curl -s localhost:8000/v1/classify -H 'Content-Type: application/json' -d '{"text": "快递三天没到，客服也不回"}'`
     """
     given = dict(locals())  # the names are those of the settings
-    _serve(**{**given, "store": store or None}, allowed_hosts=tuple(name.lower() for name in allowed_host or ()))
+    _serve(
+        **{**given, "store": store or None},
+        allowed_hosts=tuple(name.lower() for name in allowed_host or ()),
+        webhook_networks=tuple(webhook_network or ()),
+    )
 
 
-def _serve(*, allowed_host: object, **options: Any) -> None:  # noqa: ARG001  (another form of allowed_hosts)
+def _serve(*, allowed_host: object, webhook_network: object, **options: Any) -> None:  # noqa: ARG001  (other forms)
     from serving.settings import ServeSettings
 
     settings = ServeSettings(**options)

@@ -19,6 +19,9 @@ from serving.store import clock, erasing, leases
 from serving.store.database import StoreError, open_database
 from serving.store.migrating import upgrade
 from serving.store.threads import StoreThreads
+from serving.webhooks.addresses import Guard, read_networks
+from serving.webhooks.delivering import Deliverer
+from serving.webhooks.sending import Sender
 
 _LOGGER = logging.getLogger("fankui.serving")
 
@@ -26,7 +29,7 @@ _LOGGER = logging.getLogger("fankui.serving")
 class Keeper:
     """All that this process does with the store."""
 
-    def __init__(self, engine: Engine, threads: StoreThreads, *, seal: Seal | None = None) -> None:
+    def __init__(self, engine: Engine, threads: StoreThreads, *, sender: Sender, seal: Seal | None = None) -> None:
         self.threads = threads
         self.seal = seal
         self.recorder = Recorder(engine, threads, seal=seal if engine.settings.keep_raw else None)
@@ -34,6 +37,7 @@ class Keeper:
         self._settings = engine.settings
         # Of this process and this start: one that is started again does not take its predecessor's lease for its own.
         self._holder = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(8)}"
+        self._deliverer = Deliverer(threads, sender, holder=self._holder, seal=seal, metrics=engine.metrics)
         self._told: dict[str, str] = {}  # what failed -> the cause that was told
 
     async def run_clock(self) -> None:
@@ -53,6 +57,10 @@ class Keeper:
         while True:
             await self.forget()
             await asyncio.sleep(self._settings.retention_seconds)
+
+    async def run_webhooks(self) -> None:
+        """Deliver events to whoever subscribed to them, until cancelled; one worker of all does it."""
+        await self._deliverer.run(seconds=self._settings.webhook_seconds)
 
     async def look(self) -> None:
         """One look at the clock; a store that is away is told once and tried again at the next."""
@@ -108,6 +116,7 @@ class Keeper:
             for name in (leases.CLOCK, leases.RETENTION):
                 leases.give_up(connection, name, holder=self._holder, now=datetime.now(UTC))
 
+        await self._deliverer.close()
         try:
             await self.threads.write(give_up)
         except StoreError as error:
@@ -130,11 +139,12 @@ def open_keeper(engine: Engine, settings: ServeSettings) -> Keeper:
     # Without --keep-raw what was kept before can still be read.
     given = os.environ.get(sealing.VARIABLE)
     seal = sealing.read_keys(given) if settings.keep_raw or given else None
+    sender = Sender(Guard(read_networks(settings.webhook_networks), http=settings.webhook_http))
     database = open_database(settings.store or "", timeout=settings.store_timeout)
     try:
         upgrade(database)
         threads = StoreThreads(database, failed=lambda cause: _failed(engine.metrics, cause))
-        return Keeper(engine, threads, seal=seal)
+        return Keeper(engine, threads, sender=sender, seal=seal)
     except BaseException:
         database.close()
         raise

@@ -94,6 +94,18 @@ class Metrics:
         self._store_failures = Counter(
             "fankui_store_failures", "Transactions that the store failed, by cause.", ["cause"], registry=self.registry
         )
+        self._webhooks = Counter(
+            "fankui_webhook_attempts",
+            "Attempts to deliver an event, by the webhook's id: delivered, failed (tried again), dead (given up).",
+            ["webhook", "outcome"],
+            registry=self.registry,
+        )
+        self._webhooks_waiting = Gauge(
+            "fankui_webhook_oldest_pending_seconds",
+            "How long the event that waits longest for a webhook has waited.",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
         self._version = ""
         # Looking a figure up by its labels takes longer than adding to it.
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
@@ -149,6 +161,14 @@ class Metrics:
     def store_failed(self, cause: str) -> None:
         """Count a transaction that failed. `cause` is a database's code, of which there are few."""
         self._store_failures.labels(cause).inc()
+
+    def webhook(self, endpoint: str, outcome: str) -> None:
+        """Count an attempt. `endpoint` is an id, of which there are few."""
+        self._webhooks.labels(endpoint, outcome).inc()
+
+    def webhooks_waiting(self, seconds: float) -> None:
+        """The event that waits longest has waited that long."""
+        self._webhooks_waiting.set(seconds)
 
     def page(self) -> bytes:
         """The text that Prometheus reads, of all workers together."""

@@ -12,6 +12,7 @@ from serving.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, TITLES
 from serving.scopes import NEEDED
 from serving.settings import ServeSettings
 from serving.shapes import Item, ProblemAnswer
+from serving.webhooks.shapes import ReplayBody
 
 API_VERSION = "1.0.0"
 TITLE = "fankui (反馈)"
@@ -103,7 +104,7 @@ def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas["Item"] = _schema(Item)
     if settings.store is not None:
-        bodies = (FeedbackItem, CorrectionBody, StatusBody, ErasureBody)
+        bodies = (FeedbackItem, CorrectionBody, StatusBody, ErasureBody, ReplayBody)
         schemas.update({model.__name__: _schema(model) for model in bodies})
     schemas["Problem"] = _schema(ProblemAnswer)
     document["components"]["securitySchemes"] = _SECURITY

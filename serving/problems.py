@@ -28,6 +28,7 @@ STATUS = {
     "not_found": 404,
     "feedback_unknown": 404,
     "original_unknown": 404,
+    "webhook_unknown": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
     "idempotency_in_flight": 409,

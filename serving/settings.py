@@ -39,6 +39,9 @@ class ServeSettings:
     repeat_days: float = 7.0  # in which another comment of the same customer counts as a repeated contact
     keep_days: float | None = None  # after which text, metadata and customer are erased; None: never
     keep_raw: bool = False  # unmasked texts too, sealed; masked ones are enough to route and to train on
+    webhook_http: bool = False  # messages to http:// too, which others can read on the way
+    webhook_networks: tuple[str, ...] = ()  # in CIDR form, that webhooks may reach though they are not public
+    webhook_seconds: float = 1.0  # between two looks for messages that are due
     retention_seconds: float = 600.0  # between two looks for what is that old
     clock_seconds: float = 5.0  # between two looks for what is overdue
     probe_seconds: float = 5.0  # how long one successful forward pass counts as ready

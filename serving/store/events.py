@@ -1,6 +1,7 @@
 """The outbox: what happened, written in the transaction in which it did, and delivered later, at least once.
 
-An event's id follows from what happened: told twice it is the same event.
+An event's id follows from what happened: told twice it is the same event. Whoever has something to tell calls `record`
+in its own transaction; store/deliveries.py makes deliveries of it, webhooks/delivering.py sends them.
 """
 
 import hashlib
@@ -21,11 +22,15 @@ OVERDUE = "feedback.overdue"
 ESCALATED = "feedback.escalated"
 CALLBACK_DUE = "feedback.callback_due"
 ERASED = "feedback.erased"
+JOB_FINISHED = "job.finished"
+
+TYPES = (ROUTED, CORRECTED, STATUS, OVERDUE, ESCALATED, CALLBACK_DUE, ERASED, JOB_FINISHED)
+"""All that can be subscribed to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a comment; `data` holds ids, labels and times, never text."""
+    """Something that happened to a comment or a job; `data` holds ids, labels and times, never text."""
 
     type: str
     subject: str
@@ -50,18 +55,17 @@ def record(connection: Connection, event: Event) -> bool:
             "subject": event.subject,
             "data": dict(event.data),
             "created_at": event.created_at,
-            "delivered": False,
-            "attempts": 0,
+            "dispatched": False,
         },
     )
 
 
-def undelivered(connection: Connection, *, limit: int) -> list[Any]:
-    """Rows that wait for delivery, oldest first."""
-    found = select(table).where(table.c.delivered.is_(False)).order_by(table.c.created_at, table.c.id).limit(limit)
-    return list(connection.execute(found))
+def undispatched(connection: Connection, *, limit: int) -> list[Any]:
+    """Rows for which there are no deliveries yet, oldest first; locked, and those that others have locked left out."""
+    found = select(table).where(table.c.dispatched.is_(False)).order_by(table.c.created_at, table.c.id).limit(limit)
+    return list(connection.execute(found.with_for_update(skip_locked=True)))
 
 
-def mark_delivered(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
-    """Call it only once they were received: what dies between is delivered again, with the same id."""
-    connection.execute(update(table).where(table.c.id.in_(ids)).values(delivered=True, delivered_at=now))
+def mark_dispatched(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
+    """Call it in the transaction that writes the deliveries."""
+    connection.execute(update(table).where(table.c.id.in_(ids)).values(dispatched=True, dispatched_at=now))

@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 from serving.store.columns import UtcTime
@@ -116,10 +117,10 @@ events = Table(
     Column("subject", String(200), nullable=False),  # id of the feedback; no key, for it outlives its erasure
     Column("data", JSON, nullable=False),  # ids, labels and times; never text
     Column("created_at", UtcTime, nullable=False),
-    Column("delivered", Boolean, nullable=False),
-    Column("delivered_at", UtcTime),
-    Column("attempts", Integer, nullable=False),
-    Index(None, "delivered", "created_at", "id"),
+    Column("dispatched", Boolean, nullable=False),  # there is a delivery for everyone who subscribed to it
+    Column("dispatched_at", UtcTime),
+    Index(None, "dispatched", "created_at", "id"),
+    Index(None, "created_at", "id"),
     Index(None, "subject"),
 )
 
@@ -158,4 +159,39 @@ originals = Table(
     metadata,
     Column("feedback_id", ForeignKey("feedback.id", ondelete="CASCADE"), primary_key=True),
     Column("sealed", LargeBinary, nullable=False),  # text, customer and metadata as they came (serving/sealing.py)
+)
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("types", JSON, nullable=False),  # of the events that it is told of; empty for all
+    Column("secrets", JSON, nullable=False),  # value, sealed or not, created_at, expires_at of each
+    Column("created_at", UtcTime, nullable=False),  # it is told of what happens from then on
+    Column("disabled_at", UtcTime),
+    Column("disabled_why", String(16)),
+    Column("failures", Integer, nullable=False),  # attempts in a row that failed
+    Column("wait_until", UtcTime),  # it asked to be left alone until then
+    UniqueConstraint("name"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("event_id", ForeignKey("events.id", ondelete="CASCADE"), primary_key=True),
+    Column("endpoint_id", ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),  # those that were begun
+    Column("next_attempt_at", UtcTime),
+    Column("claim", String(32)),  # of who is at it
+    Column("claimed_until", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    Column("last_attempt_at", UtcTime),
+    Column("last_status", Integer),  # of HTTP
+    Column("last_error", String(32)),
+    Column("finished_at", UtcTime),
+    Index(None, "endpoint_id", "status", "next_attempt_at"),
+    Index(None, "status", "finished_at"),
 )

@@ -175,10 +175,10 @@ def test_workers_that_all_look_create_each_event_once(database: Database, make_n
     )
 
 
-def test_events_are_delivered_once_they_are_marked(database: Database, make_new: Make) -> None:
+def test_events_wait_until_they_are_marked(database: Database, make_new: Make) -> None:
     keep(database, make_new("a"), make_new("b"))
-    waiting = database.read(lambda connection: events.undelivered(connection, limit=9))
+    waiting = database.read(lambda connection: events.undispatched(connection, limit=9))
     assert [event.subject for event in waiting] in (["a", "b"], ["b", "a"])
-    database.write(lambda connection: events.mark_delivered(connection, [waiting[0].id], now=at(1)))
-    (left,) = database.read(lambda connection: events.undelivered(connection, limit=9))
+    database.write(lambda connection: events.mark_dispatched(connection, [waiting[0].id], now=at(1)))
+    (left,) = database.read(lambda connection: events.undispatched(connection, limit=9))
     assert left.id == waiting[1].id

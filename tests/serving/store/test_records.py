@@ -46,7 +46,7 @@ def test_an_id_is_kept_once_with_one_event(database: Database, make_new: Make) -
     assert keep(database, make_new("a"), make_new("a", text="另一条")) == [True, False]
     rows = database.read(lambda connection: connection.execute(select(feedback.c.text)).all())
     assert [row.text for row in rows] == ["快递三天没到"]
-    (event,) = database.read(lambda connection: events.undelivered(connection, limit=9))
+    (event,) = database.read(lambda connection: events.undispatched(connection, limit=9))
     assert (event.type, event.subject) == ("feedback.routed", "a")
     assert event.data["labels"]["category"] == "logistics"
     assert "快递" not in str(event.data)
