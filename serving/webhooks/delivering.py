@@ -64,6 +64,7 @@ class Deliverer:
         self._chance = chance
         self._under_way: dict[asyncio.Task[None], Claimed] = {}
         self._ended = asyncio.Event()
+        self._led = False  # whether the lease may be ours
         self._told = ""  # cause of the failure that was told
         self._forgot = datetime.min.replace(tzinfo=UTC)
 
@@ -85,11 +86,11 @@ class Deliverer:
 
     async def step(self) -> int:
         """Dispatch all new events and begin to send what is due; how many were begun. Raises StoreError."""
-        now = self._now()
-        if not await self._threads.read(lambda connection: deliveries.is_work(connection, now=now)):
+        if not await self._threads.read(lambda connection: deliveries.is_work(connection, now=self._now())):
             return 0
+        self._led = True
         while await self._threads.write(
-            lambda connection: deliveries.dispatch(connection, holder=self._holder, now=now)
+            lambda connection: deliveries.dispatch(connection, holder=self._holder, now=self._now())
         ):
             pass
         room = MOST - len(self._under_way)
@@ -100,7 +101,7 @@ class Deliverer:
 
         def claim(connection: Any) -> list[Claimed] | None:
             return deliveries.claim(
-                connection, holder=self._holder, now=now, hold=_HOLD, room=room, busy=busy, token=token
+                connection, holder=self._holder, now=self._now(), hold=_HOLD, room=room, busy=busy, token=token
             )
 
         taken = await self._threads.write(claim) or []
@@ -124,6 +125,8 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await self._sender.close()
+        if not self._led:
+            return
 
         def give_up(connection: Any) -> None:
             deliveries.release(connection, list(left.values()))

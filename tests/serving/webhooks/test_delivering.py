@@ -4,8 +4,10 @@ import asyncio
 import json
 import logging
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler
@@ -17,8 +19,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from serving.sealing import Seal
 from serving.store import corrections, deliveries, endpoint_table, events, records, replaying, statuses
 from serving.store.corrections import Correction
-from serving.store.database import Database
+from serving.store.database import Database, open_database
 from serving.store.statuses import Change
+from serving.store.threads import StoreThreads
+from serving.webhooks import delivering
 from serving.webhooks.delivering import Deliverer
 from serving.webhooks.endpoints import new_endpoint, rotated
 from tests.serving.webhooks.conftest import Bench
@@ -228,6 +232,11 @@ def test_410_disables_until_somebody_enables_it(bench: Bench, receiver: Receiver
     assert len(bench.rows()) == 3
 
 
+ONE_STORE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""Of what no database has a part in."""
+
+
+@ONE_STORE
 @pytest.mark.parametrize(("status", "header", "wait"), [
     (429, "7", 7.0), (503, "3600", 3600.0), (429, "9" * 30, 86400.0), (500, "soon", 5.0), (429, "1", 5.0),
 ])  # fmt: skip
@@ -287,6 +296,7 @@ def no_http(_: Receiver, handler: BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
+@ONE_STORE
 @pytest.mark.parametrize(("answer", "status", "error"), [
     (answering(301, Location="http://127.0.0.1:1/"), 301, "redirect"),
     (answering(302, Location="/elsewhere"), 302, "redirect"),
@@ -317,6 +327,7 @@ def test_what_receivers_may_answer(
     assert len(receiver.got) == 1
 
 
+@ONE_STORE
 def test_nobody_listens(bench: Bench, receiver: Receiver) -> None:
     bench.subscribe(receiver.url)
     receiver.close()
@@ -325,6 +336,7 @@ def test_nobody_listens(bench: Bench, receiver: Receiver) -> None:
     assert (bench.row().status, bench.row().last_error) == ("pending", "connect")
 
 
+@ONE_STORE
 def test_a_slow_endpoint_holds_up_nobody_and_gets_few_at_once(
     bench: Bench, make_receiver: Callable[..., Receiver]
 ) -> None:
@@ -437,6 +449,7 @@ def test_a_removed_endpoint_takes_its_deliveries_along(bench: Bench, receiver: R
     bench.database.write(partial(endpoint_table.add, endpoint=again))
 
 
+@ONE_STORE
 def test_the_age_of_what_waits_is_told(bench: Bench, receiver: Receiver) -> None:
     bench.subscribe(receiver.url)
     receiver.answer = answering(500)
@@ -454,6 +467,7 @@ def test_the_age_of_what_waits_is_told(bench: Bench, receiver: Receiver) -> None
     assert "fankui_webhook_oldest_pending_seconds 3.0" in bench.metrics.page().decode()
 
 
+@ONE_STORE
 def test_time_is_checked_by_receivers(bench: Bench, receiver: Receiver) -> None:
     """The reference package refuses what is five minutes off, which is why each attempt has its own time."""
     _, secret = bench.subscribe(receiver.url)
@@ -471,3 +485,47 @@ def test_time_is_checked_by_receivers(bench: Bench, receiver: Receiver) -> None:
             with pytest.raises(WebhookVerificationError):
                 got.verified(secret)
         bench.later(seconds=-seconds)
+
+
+@ONE_STORE
+def test_a_store_that_is_away_is_told_once_and_nothing_is_sent_twice(
+    bench: Bench, receiver: Receiver, store_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(delivering, "_ILL_SECONDS", 0.05)
+    monkeypatch.setattr(delivering, "_RECORD_REST", 0.1)
+    monkeypatch.setattr(delivering, "_RECORD_TRIES", 50)
+    bench.subscribe(receiver.url)
+    bench.keep("a1", "a2")
+    impatient = open_database(store_url, timeout=0.1)
+    bench.threads = StoreThreads(impatient)
+    other = sqlite3.connect(store_url, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+
+    def lock_and_answer(held: Receiver, handler: BaseHTTPRequestHandler) -> None:
+        with suppress(sqlite3.OperationalError):  # the first of two
+            other.execute("BEGIN IMMEDIATE")
+        answering(204)(held, handler)
+
+    receiver.answer = lock_and_answer
+
+    async def work(deliverer: Deliverer) -> int:
+        running = asyncio.create_task(deliverer.run(seconds=0.02))
+        await asyncio.sleep(0.6)  # nothing can be claimed
+        assert receiver.got == []
+        other.execute("ROLLBACK")
+        await asyncio.to_thread(receiver.wait_for, 2)
+        await asyncio.sleep(0.4)  # nothing can be noted
+        assert [row.status for row in bench.rows()] == ["pending"] * 2
+        other.execute("ROLLBACK")
+        while {row.status for row in bench.rows()} != {"delivered"}:
+            await asyncio.sleep(0.05)
+        running.cancel()
+        return 0
+
+    bench.deliver(work=work)
+    other.close()
+    bench.threads.close()
+    assert len(receiver.got) == 2
+    assert [record.fields for record in caplog.records if record.getMessage() == "webhooks_failed"] == [  # type: ignore[attr-defined]
+        {"cause": "SQLITE_BUSY"}
+    ]
