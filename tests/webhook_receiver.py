@@ -49,6 +49,7 @@ class Receiver:
         self.got: list[Got] = []
         self.answer: Answer = answering(204)
         self.release = threading.Event()  # for answers that wait
+        self.written = 0  # bytes of answers that have no end
         self.most_at_once = self._at_once = 0
         self._lock = threading.Lock()
         receiver = self
@@ -78,7 +79,8 @@ class Receiver:
         with self._lock:
             self.got.append(got)
             self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.written = 0  # bytes of answers that have no end
+        self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             self.answer(self, handler)
         finally:
