@@ -182,7 +182,12 @@ class Deliverer:
         self._metrics.webhooks_waiting(0.0 if since is None else max(0.0, (self._now() - since).total_seconds()))
 
     async def _deliver(self, claimed: Claimed) -> None:
-        outcome = await self._send(claimed)
+        try:
+            outcome = await self._send(claimed)
+        except Exception as error:  # a message that cannot be made has to become a dead letter too
+            fields = {"cause": type(error).__name__, "webhook": claimed.endpoint.id, "event_id": claimed.event_id}
+            _LOGGER.error("webhooks_failed", extra={"fields": fields})
+            outcome = Outcome("internal_error")
         now = self._now()
         found = self._judge(claimed, outcome, now)
         for attempt in range(_RECORD_TRIES):

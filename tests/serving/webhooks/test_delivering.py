@@ -492,6 +492,19 @@ def test_time_is_checked_by_receivers(bench: Bench, receiver: Receiver) -> None:
 
 
 @ONE_STORE
+def test_a_message_that_cannot_be_made_follows_the_schedule_too(bench: Bench, receiver: Receiver) -> None:
+    bench.subscribe(receiver.url)
+    too_large = events.Event(events.JOB_FINISHED, "j1", {"items": 2**70}, bench.now)  # for orjson
+    bench.database.write(partial(events.record, event=too_large))
+    assert bench.deliver() == 1
+    row = bench.row()
+    assert (row.status, row.last_error, row.next_attempt_at) == (
+        "pending", "internal_error", bench.now + timedelta(seconds=5),
+    )  # fmt: skip
+    assert receiver.got == []
+
+
+@ONE_STORE
 def test_a_store_that_is_away_is_told_once_and_nothing_is_sent_twice(
     bench: Bench, receiver: Receiver, store_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
