@@ -23,6 +23,7 @@ from serving.problems import answer_in_problems
 from serving.rate_limits import RateLimits
 from serving.scopes import Scopes
 from serving.settings import ServeSettings
+from serving.uploads import Uploads
 
 if TYPE_CHECKING:
     from serving.keeping import Keeper
@@ -37,11 +38,10 @@ class Application(FastAPI):
     settings: ServeSettings
 
     def build_middleware_stack(self) -> ASGIApp:
-        limited = BodyLimit(
-            ClassifyFirst(super().build_middleware_stack()),
-            max_bytes=self.settings.max_body_bytes,
-            timeout=self.settings.read_timeout,
-        )
+        inner = ClassifyFirst(super().build_middleware_stack())
+        limited: ASGIApp = BodyLimit(inner, max_bytes=self.settings.max_body_bytes, timeout=self.settings.read_timeout)
+        if self.settings.store is not None:
+            limited = Uploads(limited, inner=inner, settings=self.settings)
         guarded = Access(limited, ring=self.state.ring, scopes=self.state.scopes, limits=self.state.limits)
         return Envelope(guarded, metrics=self.state.engine.metrics, known_hosts=self.settings.known_hosts)
 
@@ -93,10 +93,11 @@ def create_app(settings: ServeSettings) -> FastAPI:
 def _routers(*, stored: bool) -> list[APIRouter]:
     found = [routes.router, health.router]
     if stored:
-        from serving import erasure_routes, feedback_routes, original_routes
+        from serving import erasure_routes, feedback_routes, job_routes, original_routes
         from serving.webhooks import routes as webhook_routes
 
-        found += [feedback_routes.router, erasure_routes.router, original_routes.router, webhook_routes.router]
+        found += [feedback_routes.router, erasure_routes.router, original_routes.router, job_routes.router]
+        found.append(webhook_routes.router)
     return found
 
 
@@ -116,6 +117,7 @@ def _lifespan(*, follows: bool) -> Callable[[FastAPI], AbstractAsyncContextManag
         if keeper is not None:
             tasks += [asyncio.create_task(keeper.run_clock()), asyncio.create_task(keeper.run_retention())]
             tasks.append(asyncio.create_task(keeper.run_webhooks()))
+            tasks.append(asyncio.create_task(keeper.run_jobs()))
         yield
         for task in tasks:
             task.cancel()

@@ -2,13 +2,15 @@
 
 There is no window to wait in: a comment has company only where the model was busy when it came. A large request gives
 way to comments that came after it, a little more with each of its own that goes before; so it neither holds up a single
-comment for longer than one pass nor starves behind many of them.
+comment for longer than one pass nor starves behind many of them. What is asked for in the background comes when nobody
+waits for anything else, in passes of its own.
 """
 
 import asyncio
 import contextlib
 import heapq
 import itertools
+import math
 import os
 import sys
 import threading
@@ -49,6 +51,7 @@ class Request(Generic[M]):
     received: datetime
     deadline: float  # of time.monotonic()
     answer: "asyncio.Future[list[Outcome]]"
+    background: bool = False  # goes after all that is not; it has no places, so that none are freed for it
     queued: int = 0  # comments that wait
     unanswered: int = 0  # comments that wait or are being scored
     outcomes: list[Outcome | None] = field(default_factory=list)
@@ -110,7 +113,8 @@ class Batcher(Generic[M]):
                 raise RuntimeError("the batcher is closed")
             for position, comment in enumerate(request.comments):
                 place = Place(request, position, cost(comment.text))
-                entry = (due + PATIENCE * spent / self._budget, next(self._numbers), place)
+                turn = math.inf if request.background else due + PATIENCE * spent / self._budget
+                entry = (turn, next(self._numbers), place)
                 heapq.heappush(self._waiting, entry)
                 spent += place.cost
             self._changed.notify()
@@ -119,7 +123,7 @@ class Batcher(Generic[M]):
         """Nobody waits for the request any more, or it is answered: what still waits of it is dropped."""
         with self._changed:
             count, request.queued = request.queued, 0
-        if count:
+        if count and not request.background:
             self._freed(count)
 
     def close(self) -> None:
@@ -140,7 +144,8 @@ class Batcher(Generic[M]):
                 outcomes = self._work(batch)
             except Exception as error:
                 failure = error
-            self._freed(len(batch))
+            if not batch[0].request.background:
+                self._freed(len(batch))
             self._answer(batch, outcomes, failure)
 
     def _take(self) -> list[Place[M]]:
@@ -163,6 +168,9 @@ class Batcher(Generic[M]):
                     later.append(heapq.heappop(self._waiting))
                     continue
                 if batch and spent + place.cost > self._budget:
+                    break
+                # A pass that somebody waits for is not made longer.
+                if batch and place.request.background is not batch[0].request.background:
                     break
                 batch.append(place)
                 spent += place.cost

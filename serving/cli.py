@@ -173,6 +173,66 @@ _WebhookNetwork = Annotated[
         "variable separated by spaces. Without it a webhook cannot be turned against this host and its neighbors.",
     ),
 ]
+_MaxJobBytes = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_MAX_JOB_BYTES",
+        min=1024,
+        help="Largest body of POST /v1/jobs, and most bytes that the texts in it may be once unpacked. It goes "
+        "into a file without a name, where temporary files go (TMPDIR).",
+    ),
+]
+_MaxJobRows = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_MAX_JOB_ROWS",
+        min=1,
+        max=10_000_000,
+        help="Most comments of one job. Jobs are worked on one after the other, and a long one keeps others waiting.",
+    ),
+]
+_MaxJobs = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_MAX_JOBS",
+        min=1,
+        help="Most jobs of one API key that have not ended yet; more get 429, so that no key fills the queue.",
+    ),
+]
+_MaxJobUploads = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_MAX_JOB_UPLOADS",
+        min=1,
+        help="Most jobs that one worker takes in at once; more get 429. Masking what was sent keeps a thread busy.",
+    ),
+]
+_MaxJobsBytes = Annotated[
+    int,
+    typer.Option(
+        envvar="FANKUI_MAX_JOBS_BYTES",
+        min=1024,
+        help="Bytes of the store that comments and results of all jobs may take; then new ones get 429, so that there "
+        "is room left for what is posted to /v1/feedback.",
+    ),
+]
+_JobReadTimeout = Annotated[
+    float,
+    typer.Option(
+        envvar="FANKUI_JOB_READ_TIMEOUT",
+        min=0.1,
+        help="Seconds for the body of POST /v1/jobs, which is larger than others: 408.",
+    ),
+]
+_KeepResultsDays = Annotated[
+    float,
+    typer.Option(
+        envvar="FANKUI_KEEP_RESULTS_DAYS",
+        min=0.0001,
+        max=3650.0,
+        help="Days in which the results of a job can be fetched; then they are deleted, for they only take up room.",
+    ),
+]
 _KeysFile = Annotated[
     Path | None,
     typer.Option(
@@ -222,13 +282,21 @@ def serve(
     keep_raw: _KeepRaw = False,
     webhook_http: _WebhookHttp = False,
     webhook_network: _WebhookNetwork = None,
+    max_job_bytes: _MaxJobBytes = 64 << 20,
+    max_job_rows: _MaxJobRows = 100_000,
+    max_jobs: _MaxJobs = 8,
+    max_job_uploads: _MaxJobUploads = 2,
+    max_jobs_bytes: _MaxJobsBytes = 2 << 30,
+    job_read_timeout: _JobReadTimeout = 120.0,
+    keep_results_days: _KeepResultsDays = 7.0,
     keys_file: _KeysFile = None,
     no_keys: _NoKeys = False,
     docs: _Docs = None,
 ) -> None:
     """Score over HTTP: POST /v1/classify, GET /v1/labels, /v1/models, /health/live, /health/ready, /metrics.
 
-    With a store also POST and GET /v1/feedback, its corrections and statuses, and GET /v1/export.
+    With a store also POST and GET /v1/feedback, its corrections and statuses, GET /v1/export, and /v1/jobs, which
+    scores up to 100,000 comments of a body or a file in the background.
 
     What waits is scored together, up to a budget of tokens. Logs are JSON lines on standard error and hold no text.
     SIGTERM lets requests under way finish.

@@ -109,6 +109,22 @@ class Engine:
         self.metrics.refused(active.version, len(items) - len(comments))
         return merged(items, outcomes)
 
+    @property
+    def busy(self) -> bool:
+        """Whether comments that somebody waits for are under way."""
+        return self.places.taken > 0
+
+    async def classify_later(
+        self, comments: Sequence[Feedback], active: ActiveModel, *, received: datetime
+    ) -> Sequence[Outcome]:
+        """Outcomes of comments that are nobody's turn before all others had theirs. Raises RequestProblem
+        `answer_timeout` where that does not come in time.
+
+        They come in one pass, which should be a short one: it is what a request may have to wait for.
+        """
+        timeout = self.settings.request_timeout
+        return await self._ask(comments, active, timeout=timeout, received=received)
+
     async def ready(self) -> bool:
         """Whether a forward pass succeeded within the last seconds, or has begun within the time that requests have,
         and none hangs.
@@ -140,18 +156,28 @@ class Engine:
         self._long.close()
 
     async def _ask(
-        self, comments: Sequence[Feedback], active: ActiveModel, *, timeout: float, receive: Receive | None = None
+        self,
+        comments: Sequence[Feedback],
+        active: ActiveModel,
+        *,
+        timeout: float,
+        receive: Receive | None = None,
+        received: datetime | None = None,
     ) -> list[Outcome]:
-        """Outcomes of comments for which places were taken; the batcher gives these back."""
+        """Outcomes of comments for which places were taken, which the batcher gives back; of those that were
+        `received` before and wait in the background there are none.
+        """
         loop = asyncio.get_running_loop()
         request = Request(
             comments=comments,
             model=active,
-            received=datetime.now(UTC),
+            received=received or datetime.now(UTC),
+            background=received is not None,
             deadline=time.monotonic() + timeout,
             answer=loop.create_future(),
         )
-        batcher = self._short if sum(cost(comment.text) for comment in comments) <= _SHORT else self._long
+        short = received is None and sum(cost(comment.text) for comment in comments) <= _SHORT
+        batcher = self._short if short else self._long
         batcher.put(request)
         try:
             return await waited_for(request.answer, timeout=timeout, receive=receive)
@@ -165,22 +191,21 @@ class Engine:
         probed = any(place.comment is PROBE for place in batch)
         if not probed or len(batch) > 1:  # a probe alone is to find out whether the model hangs
             self._began_at[threading.get_ident()] = started
-        # A probe asks the model itself, and what was kept does not show that it works.
-        predictor = active.predictor if probed or active.repeats is None else active.repeats
-        passed = 0 if active.repeats is None else active.repeats.passed
+        # A probe asks the model itself, and what was kept does not show that it works. A job of 100,000 comments would
+        # drive out the answers that are kept for others.
+        repeats = None if probed or batch[0].request.background else active.repeats
+        passed = 0 if repeats is None else repeats.passed
         try:
             outcomes = score(
                 [place.comment for place in batch],
-                predictor=predictor,
+                predictor=active.predictor if repeats is None else repeats,
                 policy=self.policy,
                 received=[place.request.received for place in batch],
             )
         finally:
             self._began_at.pop(threading.get_ident(), None)
         answered = sum(outcome.error is None for outcome in outcomes)
-        repeated = 0
-        if active.repeats is not None and not probed:
-            repeated = max(0, answered - (active.repeats.passed - passed))
+        repeated = 0 if repeats is None else max(0, answered - (repeats.passed - passed))
         # Here and not where the answer is awaited: a pass whose client has gone proves as much.
         if answered > repeated:
             self._worked_at = time.monotonic()

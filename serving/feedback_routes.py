@@ -106,7 +106,7 @@ async def post_feedback(request: Request, keeper: KeeperDep, engine: EngineDep) 
     key = read_key(request.scope["headers"])
     document = await read_document(await request.body())
     comment = read_feedback(document)
-    post = Post(comment, digest_of(document, keeper.recorder.secret), _owner(request), key)
+    post = Post(comment, digest_of(document, keeper.recorder.secret), owner_of(request), key)
     answer = await keeper.recorder.record(post, receive=request.receive)
     engine.metrics.recorded("replayed" if answer.replayed else "stored")
     headers = {"Location": answer.location}
@@ -224,7 +224,7 @@ async def get_export(
     )
 
 
-def _owner(request: Request) -> str:
+def owner_of(request: Request) -> str:
     """Whose keys and comments these are: the API key's fingerprint, where one was checked."""
     owner: str = getattr(request.state, "key_fingerprint", ANONYMOUS)
     return owner

@@ -56,10 +56,10 @@ def read_request(body: bytes, *, max_items: int) -> Intake:
     """Parse and check a body. Raises RequestProblem for a body that is not a request; a bad item is in its place."""
     document, clean = parse(body)
     if isinstance(document, Mapping) and "items" in document:
-        return Intake(tuple(_item(entry) for entry in _entries(document, max_items)), alone=False)
+        return Intake(tuple(read_item(entry) for entry in _entries(document, max_items)), alone=False)
     if not clean:
         raise not_utf8()
-    return Intake((_item(document),), alone=True)
+    return Intake((read_item(document),), alone=True)
 
 
 def _entries(document: Mapping[str, Any], max_items: int) -> list[Any]:
@@ -81,7 +81,8 @@ def _entries(document: Mapping[str, Any], max_items: int) -> list[Any]:
     return items
 
 
-def _item(value: Any) -> Feedback | Refused:
+def read_item(value: Any) -> Feedback | Refused:
+    """One item as it was parsed, or why it is none."""
     flaw = find_flaw(value)
     if flaw is not None:
         return Refused(RequestProblem(flaw.code, flaw.message), _id(value))

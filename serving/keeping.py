@@ -11,11 +11,13 @@ from typing import Any
 
 from serving import sealing
 from serving.engine import Engine
+from serving.job_intake import JobIntake
+from serving.job_runner import JobRunner
 from serving.metrics import Metrics
 from serving.recording import Recorder
 from serving.sealing import Seal
 from serving.settings import ServeSettings
-from serving.store import clock, erasing, leases
+from serving.store import clock, erasing, jobs, leases
 from serving.store.database import StoreError, open_database
 from serving.store.migrating import upgrade
 from serving.store.threads import StoreThreads
@@ -38,6 +40,8 @@ class Keeper:
         # Of this process and this start: one that is started again does not take its predecessor's lease for its own.
         self._holder = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(8)}"
         self._deliverer = Deliverer(threads, sender, holder=self._holder, seal=seal, metrics=engine.metrics)
+        self.runner = JobRunner(engine, threads, holder=self._holder)
+        self.intake = JobIntake(engine, threads, secret=self.recorder.secret, queued=self.runner.wake)
         self._told: dict[str, str] = {}  # what failed -> the cause that was told
 
     async def run_clock(self) -> None:
@@ -61,6 +65,12 @@ class Keeper:
     async def run_webhooks(self) -> None:
         """Deliver events to whoever subscribed to them, until cancelled; one worker of all does it."""
         await self._deliverer.run(seconds=self._settings.webhook_seconds)
+
+    async def run_jobs(self) -> None:
+        """Work on jobs until cancelled; each is one worker's at a time."""
+        while True:
+            await self.runner.wait()
+            await self._watched("jobs", self.runner.look)
 
     async def look(self) -> None:
         """One look at the clock; a store that is away is told once and tried again at the next."""
@@ -103,7 +113,8 @@ class Keeper:
         else:
             self._told.pop(name, None)
             if total:
-                _LOGGER.info(name, extra={"fields": {"comments": total}})
+                what = "jobs" if name == "jobs" else "comments"
+                _LOGGER.info(name, extra={"fields": {what: total}})
 
     async def check(self) -> None:
         """Whether the store can be written. Raises StoreError."""
@@ -113,6 +124,7 @@ class Keeper:
         """Let another worker have the leases, finish what was begun, and close."""
 
         def give_up(connection: Any) -> None:
+            jobs.give_up(connection, holder=self._holder, now=datetime.now(UTC))
             for name in (leases.CLOCK, leases.RETENTION):
                 leases.give_up(connection, name, holder=self._holder, now=datetime.now(UTC))
 

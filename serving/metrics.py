@@ -91,6 +91,8 @@ class Metrics:
         self._recorded = Counter(
             "fankui_feedback", "Comments posted to be kept, or erased, by outcome.", ["outcome"], registry=self.registry
         )
+        self._jobs = Counter("fankui_jobs", "Jobs, by what became of them.", ["outcome"], registry=self.registry)
+        self._job_rows = Counter("fankui_job_rows", "Rows of jobs, by outcome.", ["outcome"], registry=self.registry)
         self._store_failures = Counter(
             "fankui_store_failures", "Transactions that the store failed, by cause.", ["cause"], registry=self.registry
         )
@@ -157,6 +159,15 @@ class Metrics:
     def recorded(self, outcome: str, count: int = 1) -> None:
         """Count comments that were stored, whose answer was replayed, or that were erased."""
         self._recorded.labels(outcome).inc(count)
+
+    def job(self, outcome: str) -> None:
+        """Count a job that was queued, replayed, finished, failed, cancelled or whose results expired."""
+        self._jobs.labels(outcome).inc()
+
+    def job_rows(self, ok: int, failed: int) -> None:
+        """Count rows of a job whose results are kept."""
+        self._job_rows.labels("ok").inc(ok)
+        self._job_rows.labels("error").inc(failed)
 
     def store_failed(self, cause: str) -> None:
         """Count a transaction that failed. `cause` is a database's code, of which there are few."""

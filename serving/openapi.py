@@ -12,6 +12,7 @@ from serving.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, TITLES
 from serving.scopes import NEEDED
 from serving.settings import ServeSettings
 from serving.shapes import Item, ProblemAnswer
+from serving.uploads import JSON, SUFFIXES
 from serving.webhooks.shapes import ReplayBody
 
 API_VERSION = "1.0.0"
@@ -48,6 +49,25 @@ STORED_HEADERS: dict[str, Any] = {
         "description": "`true` where this is the answer of before, and nothing was stored now.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+}
+
+JOB_HEADERS: dict[str, Any] = {
+    "Location": {"description": "Path of the job.", "schema": {"type": "string"}},
+    "Idempotent-Replayed": STORED_HEADERS["Idempotent-Replayed"],
+}
+
+JOB_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {"$ref": "#/components/schemas/JobBatch"}},
+            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in SUFFIXES if kind != JSON},
+        },
+    }
+}
+
+RESULTS_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The results", "content": {"application/jsonl": {"schema": {"type": "string"}}}}
 }
 
 EXPORT_FILE: dict[int | str, dict[str, Any]] = {
@@ -112,8 +132,15 @@ def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
         for method, operation in operations.items():
             if needed := NEEDED[f"{method.upper()} {path}"]:
                 operation["security"] = [{name: sorted(needed)} for name in _SECURITY]
-    schemas["Batch"] = {
-        "title": "Batch",
+    schemas["Batch"] = _batch("Batch", settings.max_items)
+    if settings.store is not None:
+        schemas["JobBatch"] = _batch("JobBatch", settings.max_job_rows)
+    return document
+
+
+def _batch(title: str, most: int) -> dict[str, Any]:
+    return {
+        "title": title,
         "description": "Several comments.",
         "type": "object",
         "additionalProperties": False,
@@ -122,7 +149,7 @@ def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
             "items": {
                 "type": "array",
                 "minItems": 1,
-                "maxItems": settings.max_items,
+                "maxItems": most,
                 # Whatever stands there, the batch is answered.
                 "items": {
                     "anyOf": [
@@ -133,7 +160,6 @@ def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
             }
         },
     }
-    return document
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -29,6 +29,12 @@ NEEDED: dict[str, frozenset[str]] = {
     "GET /v1/webhooks": frozenset({ADMIN}),
     "GET /v1/webhooks/dead": frozenset({ADMIN}),
     "POST /v1/webhooks/replay": frozenset({ADMIN}),
+    # Of a key's own jobs; an admin's opens all.
+    "POST /v1/jobs": frozenset({SCORE}),
+    "GET /v1/jobs": frozenset({SCORE}),
+    "GET /v1/jobs/{id}": frozenset({SCORE}),
+    "GET /v1/jobs/{id}/results": frozenset({SCORE}),
+    "POST /v1/jobs/{id}/cancel": frozenset({SCORE}),
 }
 """Method and path -> the scopes of which one is enough; admin always is."""
 

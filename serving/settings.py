@@ -42,6 +42,15 @@ class ServeSettings:
     webhook_http: bool = False  # messages to http:// too, which others can read on the way
     webhook_networks: tuple[str, ...] = ()  # in CIDR form, that webhooks may reach though they are not public
     webhook_seconds: float = 1.0  # between two looks for messages that are due
+    max_job_bytes: int = 64 << 20  # of one upload, and of the texts in it: 100,000 comments of 200 characters
+    max_job_rows: int = 100_000  # some minutes of work for one core
+    max_jobs: int = 8  # of one API key, not ended yet: who sends more waits for those before
+    max_job_uploads: int = 2  # of a worker, at once: each takes a thread for as long as masking does
+    max_jobs_bytes: int = 2 << 30  # of the store, that comments and results of all jobs take; then no new one
+    job_read_timeout: float = 120.0  # seconds for the body of an upload
+    keep_results_days: float = 7.0  # in which the results of a job can be fetched
+    job_seconds: float = 1.0  # between two looks for a job that waits
+    job_hold_seconds: float = 15.0  # after which a job is taken over whose worker gives no sign of life
     retention_seconds: float = 600.0  # between two looks for what is that old
     clock_seconds: float = 5.0  # between two looks for what is overdue
     probe_seconds: float = 5.0  # how long one successful forward pass counts as ready

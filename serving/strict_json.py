@@ -40,7 +40,7 @@ def parse(body: bytes) -> tuple[Any, bool]:
         # Each undecodable byte becomes a lone surrogate, which find_flaw sees in the comment that it belongs to.
         text, clean = body.decode("utf-8-sig", "surrogateescape"), False
     try:
-        return _DECODER.decode(text), clean
+        return DECODER.decode(text), clean
     except (ValueError, RecursionError):
         if not clean:
             raise not_utf8() from None
@@ -96,4 +96,4 @@ def _broken(text: str) -> bool:
     return False
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant)
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_int=_integer, parse_constant=_constant)

@@ -109,6 +109,12 @@ def finish(connection: Connection, held: Claim, *, status: int, body: bytes, loc
         raise ClaimLost
 
 
+def prolong(connection: Connection, held: Claim, *, until: datetime) -> None:
+    """Keep the key for longer, as work that takes minutes has to. Raises ClaimLost."""
+    if connection.execute(update(table).where(_held(held)).values(claimed_until=until)).rowcount != 1:
+        raise ClaimLost
+
+
 def release(connection: Connection, held: Claim) -> None:
     """Give the key back without an answer: the next one who comes does the work."""
     connection.execute(delete(table).where(_held(held)))

@@ -195,3 +195,41 @@ webhook_deliveries = Table(
     Index(None, "endpoint_id", "status", "next_attempt_at"),
     Index(None, "status", "finished_at"),
 )
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", String(64), nullable=False),  # fingerprint of the API key that posted it, or "anonymous"
+    Column("status", String(16), nullable=False),  # receiving (nobody sees it yet), then as serving/store/jobs.py says
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+    Column("expires_at", UtcTime),  # when its results are deleted
+    Column("expired_at", UtcTime),  # when they were
+    Column("total", Integer, nullable=False),  # rows
+    Column("done", Integer, nullable=False),  # rows whose results are here
+    Column("failed", Integer, nullable=False),  # of these, rows that got an error
+    Column("chunks", Integer, nullable=False),
+    Column("chunks_done", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),  # that its chunks take
+    Column("models", JSON, nullable=False),  # versions that scored it
+    Column("error", String(64)),  # code of what it failed with
+    Column("attempts", Integer, nullable=False),  # workers that took it up since its last chunk was done
+    Column("holder", String(64)),  # the worker that is at it
+    Column("held_until", UtcTime),
+    Index(None, "created_at", "id"),
+    Index(None, "owner", "created_at", "id"),
+    Index(None, "status", "created_at"),
+)
+
+job_chunks = Table(
+    "job_chunks",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("first_row", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("comments", LargeBinary),  # masked, zlib; gone once they are scored
+    Column("results", LargeBinary),  # lines of JSON, zlib
+)

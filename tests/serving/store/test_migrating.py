@@ -15,7 +15,7 @@ from serving.store.database import Database, open_database
 from serving.store.migrating import upgrade, version
 from serving.store.tables import metadata
 
-NEWEST = "0005"
+NEWEST = "0006"
 
 
 def test_the_tables_are_those_of_the_code(database: Database) -> None:
