@@ -14,6 +14,7 @@ LONGEST_ITEM = 1 << 20
 
 _READ = 1 << 18  # bytes
 _SPACE = " \t\n\r"
+_STARTS = frozenset('{["-0123456789tfn')
 
 
 def json_items(path: Path) -> Iterator[Any]:
@@ -61,8 +62,10 @@ class _Window:
 
     def expect(self, character: str) -> None:
         """Go past it. Raises RequestProblem."""
-        if self.peek() != character:
-            raise _invalid() if character in "{[" and self._at < len(self._text) else _not_json()
+        found = self.peek()
+        if found != character:
+            # Where a value is expected another one may be JSON, only not what is asked for.
+            raise _invalid() if character in "{[" and found and found in _STARTS else _not_json()
         self._at += 1
 
     def value(self) -> Any:

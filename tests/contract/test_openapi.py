@@ -7,6 +7,7 @@ import asyncio
 import base64
 import json
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from serving.app import create_app
 from serving.key_file import KeyFile
 from serving.settings import ServeSettings
 from serving.store import endpoint_table
+from serving.store.tables import idempotency_keys, jobs
 from serving.webhooks.endpoints import new_endpoint
 
 SNAPSHOT = Path(__file__).parent / "openapi.json"
@@ -74,6 +76,7 @@ def app(linear_bundle: Path, tmp_path: Path, keys_file: Path, monkeypatch: pytes
         store=str(tmp_path / "store.db"),
         store_timeout=0.5,
         read_timeout=0.2,
+        job_read_timeout=0.2,
         request_timeout=0.3,
         probe_seconds=0.0,
     )
@@ -122,7 +125,10 @@ def refusals_of_well_formed_requests_are_about_the_text(ctx: CheckContext, respo
     """JSON Schema cannot say that a text has something visible in it and no NUL, nor what is in the store."""
     if case.meta is not None and case.meta.generation.mode.is_positive and response.status_code not in (200, 201, 202):
         codes = ["empty_text", "nul_character"]
-        if "{id}" in case.path:
+        if case.path.startswith("/v1/jobs"):
+            codes = ["job_unknown", "job_unfinished", "job_ended", "idempotency_mismatch", "idempotency_key_invalid"]
+            codes += ["invalid_cursor", "invalid_file", "column_missing", "invalid_batch", "not_utf8", "too_many_jobs"]
+        elif "{id}" in case.path:
             codes += ["feedback_erased", "feedback_unknown", "original_unknown", "status_refused", "invalid_label"]
         elif case.path.startswith("/v1/webhooks"):
             codes.append("webhook_unknown")
@@ -169,12 +175,15 @@ def test_every_documented_status_is_produced_and_every_produced_one_documented(
             .replace("/erased", "/{id}")
             .replace("/-", "/{id}")
         )
+        path = re.sub("/jobs/[^/]+", "/jobs/{id}", path)
         produced.add((response.request.method, path, response.status_code))
 
     note(client.post("/v1/feedback", content=b'{"text": "\xe5\xa5\xbd", "id": "a1"}', headers=JSON))
     for method, template in sorted({(method, path) for method, path, _ in documented()}):
         path = template.replace("{id}", "erased" if method == "DELETE" else "a1")
-        body = {"content": BODIES[template], "headers": JSON} if method == "POST" else {}
+        if template.startswith("/v1/jobs/"):
+            path = template.replace("{id}", client.post("/v1/jobs", json={"items": [1]}).json()["id"])
+        body = {"content": BODIES.get(template, b""), "headers": JSON} if method == "POST" else {}
         note(client.request(method, path, **body))
         note(client.request(method, path, headers={"Authorization": ""}))
         for name in ("score", "read", "write", "used", "used"):
@@ -199,6 +208,7 @@ def test_every_documented_status_is_produced_and_every_produced_one_documented(
         patch.setattr(BundlePredictor, "columns", lambda *_: 1 / 0)
         classify(b'{"text": "a"}')
         note(client.get("/health/ready"))
+    note_what_jobs_refuse(app, client, note)
     note_what_the_store_refuses(app, client, note, monkeypatch)
     go = threading.Event()
     with monkeypatch.context() as patch:
@@ -209,9 +219,12 @@ def test_every_documented_status_is_produced_and_every_produced_one_documented(
     assert produced == documented()
 
 
+NO_JOB = "0" * 32
+
 BODIES = {
     "/v1/classify": b'{"text": "\xe5\xa5\xbd"}',
     "/v1/feedback": b'{"text": "\xe5\xa5\xbd", "id": "a1"}',
+    "/v1/jobs": b'{"items": [{"text": "\xe5\xa5\xbd"}]}',
     "/v1/erasures": b'{"customer_ref": "c9"}',
     "/v1/webhooks/replay": b'{"dead": true, "webhook": "crm"}',
     "/v1/feedback/{id}/corrections": b'{"task": "urgency", "label": "high", "by": "li"}',
@@ -222,7 +235,9 @@ BODIES = {
 def note_what_the_store_refuses(
     app: FastAPI, client: TestClient, note: Callable[[httpx.Response], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = {template: template.replace("{id}", "a1") for template in BODIES if template != "/v1/classify"}
+    paths = {
+        template: template.replace("{id}", "a1") for template in BODIES if template not in ("/v1/classify", "/v1/jobs")
+    }
     for template, path in paths.items():
         note(client.post(path.replace("a1", "none"), content=BODIES[template], headers=JSON))
         note(client.post(path, content=BODIES[template], headers={"Content-Type": "text/plain"}))
@@ -259,14 +274,42 @@ def note_what_the_store_refuses(
     with sqlite3.connect(app.state.engine.settings.store) as database:
         database.execute("ALTER TABLE feedback RENAME TO elsewhere")
         database.execute("ALTER TABLE webhook_endpoints RENAME TO nowhere")
+        database.execute("ALTER TABLE jobs RENAME TO elsewhere_too")
     for template, path in paths.items():
         note(client.post(path, content=BODIES[template], headers=JSON))
-    for path in ("/v1/feedback", "/v1/feedback/a1", "/v1/feedback/a1/original", "/v1/export"):
+    note(client.post("/v1/jobs", content=BODIES["/v1/jobs"], headers=JSON))
+    note(client.post(f"/v1/jobs/{NO_JOB}/cancel"))
+    for path in ("/v1/feedback", "/v1/feedback/a1", "/v1/feedback/a1/original", "/v1/export", "/v1/jobs"):
+        note(client.get(path))
+    for path in (f"/v1/jobs/{NO_JOB}", f"/v1/jobs/{NO_JOB}/results"):
         note(client.get(path))
     for path in ("/v1/webhooks", "/v1/webhooks/dead?webhook=crm"):
         note(client.get(path))
     note(client.delete("/v1/feedback/a1"))
     database.close()
+
+
+def note_what_jobs_refuse(app: FastAPI, client: TestClient, note: Callable[[httpx.Response], None]) -> None:
+    for id_ in (NO_JOB, "x"):
+        for method, path in (("GET", ""), ("GET", "/results"), ("POST", "/cancel")):
+            note(client.request(method, f"/v1/jobs/{id_}{path}"))
+    note(client.get("/v1/jobs?limit=0"))
+    note(client.post("/v1/jobs", content=b"text", headers={"Content-Type": "text/plain"}))
+    note(client.post("/v1/jobs", json={"items": []}))
+    note(client.post("/v1/jobs", content=b"{", headers=JSON))
+    for body in ({"items": [1]}, {"items": [2]}):
+        note(client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "k"}))
+    database = app.state.keeper.threads.database
+    database.write(lambda connection: connection.execute(idempotency_keys.update().values(status=None)))
+    note(client.post("/v1/jobs", json={"items": [1]}, headers={"Idempotency-Key": "k"}))
+    database.write(lambda connection: connection.execute(idempotency_keys.delete()))
+    asyncio.run(app.state.keeper.runner.look())
+    ended = client.get("/v1/jobs?status=finished").json()["items"][0]["id"]
+    note(client.get(f"/v1/jobs/{ended}/results"))
+    note(client.post(f"/v1/jobs/{ended}/cancel"))
+    database.write(lambda connection: connection.execute(jobs.update().values(expires_at=datetime.now(UTC))))
+    asyncio.run(app.state.keeper.runner.look())
+    note(client.get(f"/v1/jobs/{ended}/results"))
 
 
 def slow_body(app: FastAPI, method: str, path: str) -> int:
@@ -289,6 +332,7 @@ def slow_body(app: FastAPI, method: str, path: str) -> int:
         "headers": [
             (b"host", b"localhost"),
             (b"content-length", b"9"),
+            (b"content-type", b"application/json"),
             (b"authorization", bearer("admin")["Authorization"].encode()),
         ],
     }

@@ -38,13 +38,14 @@ class Bench:
         with self._lock:
             self.freed += count
 
-    def ask(self, *texts: str, model: str = "m", timeout: float = 10.0) -> Request[str]:
+    def ask(self, *texts: str, model: str = "m", timeout: float = 10.0, background: bool = False) -> Request[str]:
         request = Request(
             comments=[Feedback(text=text) for text in texts],
             model=model,
             received=datetime.now(UTC),
             deadline=time.monotonic() + timeout,
             answer=asyncio.get_running_loop().create_future(),
+            background=background,
         )
         self.batcher.put(request)
         return request
@@ -230,3 +231,22 @@ def test_a_closed_batcher_takes_nothing(make_bench: Callable[..., Bench]) -> Non
 @pytest.mark.parametrize(("text", "tokens"), [("", 2), ("好评", 4), ("长" * 100_000, 2002)])
 def test_cost(text: str, tokens: int) -> None:
     assert cost(text) == tokens
+
+
+def test_what_is_in_the_background_comes_last_in_passes_of_its_own_and_frees_no_places(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench()
+
+    async def story() -> None:
+        first = bench.ask("一")
+        await bench.begun(1)
+        job, dropped = bench.ask("底", "下", background=True), bench.ask("弃", background=True)
+        later = bench.ask("二", "三")
+        bench.batcher.leave(dropped)
+        bench.go.set()
+        assert [await texts_of(request) for request in (first, later, job)] == [["一"], ["二", "三"], ["底", "下"]]
+
+    asyncio.run(story())
+    assert bench.batches == [["一"], ["二", "三"], ["底", "下"]]
+    assert bench.freed == 3
