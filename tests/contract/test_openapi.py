@@ -32,6 +32,7 @@ from serving.key_file import KeyFile
 from serving.settings import ServeSettings
 from serving.store import endpoint_table
 from serving.store.tables import idempotency_keys, jobs
+from serving.uploads import SUFFIXES
 from serving.webhooks.endpoints import new_endpoint
 
 SNAPSHOT = Path(__file__).parent / "openapi.json"
@@ -42,6 +43,8 @@ DOCUMENT = schemathesis.openapi.from_dict(
         {"checks": {"negative_data_rejection": {"expected-statuses": [400, 405, 413, 415, 422]}}}
     ),
 )
+# Files are bytes to it.
+schemathesis.serializer.alias([kind for kind in SUFFIXES if not kind.endswith("/json")], "application/octet-stream")
 JSON = {"Content-Type": "application/json"}
 
 
