@@ -91,8 +91,7 @@ class Metrics:
         self._recorded = Counter(
             "fankui_feedback", "Comments posted to be kept, or erased, by outcome.", ["outcome"], registry=self.registry
         )
-        self._jobs = Counter("fankui_jobs", "Jobs, by what became of them.", ["outcome"], registry=self.registry)
-        self._job_rows = Counter("fankui_job_rows", "Rows of jobs, by outcome.", ["outcome"], registry=self.registry)
+        self._jobs, self._job_rows = _jobs(self.registry)
         self._store_failures = Counter(
             "fankui_store_failures", "Transactions that the store failed, by cause.", ["cause"], registry=self.registry
         )
@@ -193,3 +192,10 @@ class Metrics:
                 return generate_latest(together)
             time.sleep(_REST)
         return generate_latest(together)
+
+
+def _jobs(registry: CollectorRegistry) -> tuple[Counter, Counter]:
+    return (
+        Counter("fankui_jobs", "Jobs, by what became of them.", ["outcome"], registry=registry),
+        Counter("fankui_job_rows", "Rows of jobs, by outcome.", ["outcome"], registry=registry),
+    )
