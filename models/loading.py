@@ -20,7 +20,7 @@ class ResolvedModel:
 
     path: Path
     version: str | None  # the registered version, where a registry or the champion pointer named it
-    origin: str  # option | FANKUI_MODEL | champion | default
+    origin: str  # option | FANKUI_MODEL | champion | previous | default
     digest: str | None = None  # what the champion pointer promised
 
 

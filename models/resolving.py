@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from models.champion import fankui_home, read_champion
+from models.champion import fankui_home, previous, read_champion
 from models.loading import ResolvedModel
 from pipeline.errors import BundleError
 from pipeline.resources import shipped
@@ -29,6 +29,15 @@ def resolve_model(name: str | None = None, *, environment: Mapping[str, str] | N
         version = f"{champion.name}/{champion.version}"
         return ResolvedModel(champion.folder(home), version, "champion", champion.digest)
     return _default()
+
+
+def resolve_previous(*, environment: Mapping[str, str] | None = None) -> ResolvedModel | None:
+    """The champion before the present one, which answers where that turns out to be unfit; None where there is none."""
+    home = fankui_home(environment)
+    champion = previous(home)
+    if champion is None:
+        return None
+    return ResolvedModel(champion.folder(home), f"{champion.name}/{champion.version}", "previous", champion.digest)
 
 
 def _named(name: str, origin: str, home: Path) -> ResolvedModel:

@@ -114,6 +114,8 @@ def _lifespan(*, follows: bool) -> Callable[[FastAPI], AbstractAsyncContextManag
         tasks = [asyncio.create_task(ring.run())]
         if follows:
             tasks.append(asyncio.create_task(follow_champion(engine)))
+        if engine.shadow is not None:
+            tasks.append(asyncio.create_task(engine.shadow.follow()))
         if keeper is not None:
             tasks += [asyncio.create_task(keeper.run_clock()), asyncio.create_task(keeper.run_retention())]
             tasks.append(asyncio.create_task(keeper.run_webhooks()))

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.errors import FeedbackError
 from serving.engine import Engine
+from serving.headers import MODEL_VERSION, header
 from serving.intake import Intake, check_media_type, read_request
 from serving.problems import error_response
 
@@ -44,8 +45,8 @@ async def classify(scope: Scope, receive: Receive) -> Response:
     """The answer to a request whose whole body comes in one message. Raises FeedbackError, ClientLeft."""
     engine: Engine = scope["app"].state.engine
     check_media_type(scope["headers"])
+    active = engine.chosen(header(scope["headers"], MODEL_VERSION))
     intake = await _read((await receive())["body"], engine.settings.max_items)
-    active = engine.active
     scored = await engine.classify(intake.items, active, receive=receive)
     scope["state"]["log"] = {
         "count": len(intake.items),

@@ -22,6 +22,39 @@ _Model = Annotated[
         "which the server then follows: promote and rollback change it without a restart. Else the shipped one.",
     ),
 ]
+_Pin = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="FANKUI_PIN",
+        help="Another model to keep loaded, for requests that name its version in X-Model-Version. Repeatable; in the "
+        "variable separated by spaces. Takes the memory of a model in every worker.",
+    ),
+]
+_Shadow = Annotated[
+    str | None,
+    typer.Option(
+        envvar="FANKUI_SHADOW",
+        help="A model, such as models:/NAME@challenger, that scores a share of the comments too, only while nobody "
+        "waits; /v1/models and /metrics tell how often it agrees. Where the alias moves, it is followed.",
+    ),
+]
+_ShadowShare = Annotated[
+    float,
+    typer.Option(
+        envvar="FANKUI_SHADOW_SHARE",
+        min=0.0,
+        max=1.0,
+        help="Share of the comments that the model in shadow gets. Each costs as much again.",
+    ),
+]
+_Golden = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="FANKUI_GOLDEN",
+        help="Labelled comments, as for training, that a model has to answer as they are labelled; a champion that "
+        "does not leaves the one before in service.",
+    ),
+]
 _Routing = Annotated[
     Path | None,
     typer.Option(envvar="FANKUI_ROUTING", help="Routing policy (TOML) instead of the shipped data/routing.toml."),
@@ -264,6 +297,10 @@ def serve(
     host: _Host = "127.0.0.1",
     port: _Port = 8000,
     model: _Model = None,
+    pin: _Pin = None,
+    shadow: _Shadow = None,
+    shadow_share: _ShadowShare = 0.1,
+    golden: _Golden = None,
     routing: _Routing = None,
     threads: _Threads = None,
     workers: _Workers = 1,
@@ -306,8 +343,9 @@ def serve(
     `curl -s localhost:8000/v1/classify -H 'Content-Type: application/json' -d '{"text": "快递三天没到，客服也不回"}'`
     """
     given = dict(locals())  # the names are those of the settings
+    given |= {"store": store or None, "shadow": shadow or None, "pin": tuple(pin or ())}
     _serve(
-        **{**given, "store": store or None},
+        **given,
         allowed_hosts=tuple(name.lower() for name in allowed_host or ()),
         webhook_networks=tuple(webhook_network or ()),
     )

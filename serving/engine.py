@@ -6,71 +6,29 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from starlette.types import Receive
 
-from models.loading import ResolvedModel, open_model, read_predictor
-from models.predictor import BundlePredictor
-from models.resolving import resolve_model
-from pipeline.errors import BundleError, FeedbackError, ModelError
+from models.resolving import resolve_model, resolve_previous
+from pipeline.errors import FeedbackError, ModelError
 from pipeline.feedback import Feedback
 from pipeline.routing import RoutingPolicy, load_policy
+from serving.active_model import ActiveModel, load_active
 from serving.batcher import Batcher, Outcome, Place, Request, cost
 from serving.intake import Refused
 from serving.metrics import Metrics
 from serving.places import Places
 from serving.problems import RequestProblem
-from serving.repeats import RepeatPredictor
 from serving.scoring import PROBE, Scored, merged, score
 from serving.settings import ServeSettings
+from serving.shadow import Shadow
+from serving.terms import Terms, labels_digest
 from serving.waiting import waited_for
 
 _LOGGER = logging.getLogger("fankui.serving")
 _PROBE_TIMEOUT = 2.0  # seconds; a platform's own probe gives up after about as long
 _SHORT = 256  # tokens of a request that goes ahead: a pass of 7 ms on one core
-
-
-@dataclass(frozen=True)
-class ActiveModel:
-    """A model that was loaded and has answered the probe. Every answer is one such model's from beginning to end."""
-
-    predictor: BundlePredictor
-    resolved: ResolvedModel
-    name: str
-    kind: str
-    digest: str
-    loaded_at: datetime
-    repeats: RepeatPredictor | None  # the same, with answers to comments that came before
-
-    @property
-    def version(self) -> str:
-        return self.predictor.model_version
-
-
-def load_active(
-    resolved: ResolvedModel, *, threads: int | None, cache: int = 0, policy: RoutingPolicy | None = None
-) -> ActiveModel:
-    """Open, check and try a model; `policy` has to fit its labels. `cache`: comments whose answers are kept.
-
-    Raises BundleError, `model_failed` where it cannot answer the probe; ConfigError where the policy does not fit.
-    """
-    bundle = open_model(resolved)
-    if policy is not None:
-        policy.check(bundle.schema)
-    predictor = read_predictor(bundle, registered=resolved.version, threads=threads)
-    if any(isinstance(answer, FeedbackError) for answer in predictor.predict_each([PROBE.text])):
-        raise BundleError("model_failed", f"the model at {resolved.path} cannot score a plain comment; choose another")
-    return ActiveModel(
-        predictor=predictor,
-        resolved=resolved,
-        name=bundle.name,
-        kind=bundle.kind,
-        digest=bundle.digest,
-        loaded_at=datetime.now(UTC),
-        repeats=RepeatPredictor(predictor, entries=cache) if cache else None,
-    )
 
 
 class Engine:
@@ -83,6 +41,8 @@ class Engine:
         self.policy = policy
         self.settings = settings
         self.metrics = metrics
+        self.pinned: tuple[ActiveModel, ...] = ()
+        self.shadow: Shadow | None = None
         self.places = Places(settings.max_in_flight, told=metrics.in_flight)
         # Two queues, because a pass cannot be broken off: one comment of 2,000 characters takes 50 ms, in which a dozen
         # short ones would wait behind it. With one queue p99 at half the peak rate was 103 ms, with two it is some 43.
@@ -92,6 +52,27 @@ class Engine:
         self._began_at: dict[int, float] = {}  # thread -> start of its pass under way
         self._probing = asyncio.Lock()
         metrics.answering(active.version)
+
+    def chosen(self, wanted: str) -> ActiveModel:
+        """The model whose version a request names, the one that answers where it names none.
+
+        `wanted` is a version as answers have it, or what of a registered one stands before the @.
+        Raises RequestProblem `model_not_loaded`.
+        """
+        if not wanted:
+            return self.active
+        for model in (self.active, *self.pinned):
+            if wanted in (model.version, model.resolved.version):
+                return model
+        raise RequestProblem(
+            "model_not_loaded",
+            "expected in X-Model-Version a version that this server has loaded; GET /v1/models names them, and those "
+            "who run it can load more with --pin",
+        )
+
+    def terms(self) -> Terms:
+        """What a model has to fulfil to answer next."""
+        return first_terms(self.policy, self.settings, labels=labels_digest(self.active.predictor.schema))
 
     async def classify(
         self, items: Sequence[Feedback | Refused], active: ActiveModel, *, receive: Receive | None = None
@@ -106,6 +87,8 @@ class Engine:
         outcomes: Sequence[Outcome] = ()
         if comments:
             outcomes = await self._ask(comments, active, timeout=self.settings.request_timeout, receive=receive)
+            if self.shadow is not None and active is self.active:
+                self.shadow.offer(active.predictor, comments, [outcome.result for outcome in outcomes])
         self.metrics.refused(active.version, len(items) - len(comments))
         return merged(items, outcomes)
 
@@ -154,6 +137,8 @@ class Engine:
         """Let the threads end once their work is done."""
         self._short.close()
         self._long.close()
+        if self.shadow is not None:
+            self.shadow.close()
 
     async def _ask(
         self,
@@ -234,13 +219,53 @@ class Engine:
 
 
 def start_engine(settings: ServeSettings) -> Engine:
-    """Choose and load the model and the routing policy. Raises BundleError, ConfigError."""
+    """Choose and load the model, those beside it, and the routing policy. Raises BundleError, ConfigError, DataError.
+
+    Where the champion is unfit, the one before answers: a worker that is started again must not fail where the others
+    have refused the new one and go on.
+    """
     policy = load_policy(settings.routing)
+    metrics = Metrics(settings.figures)
+    active = _first(settings, first_terms(policy, settings, labels=settings.labels))
+    engine = Engine(active, policy=policy, settings=settings, metrics=metrics)
+    terms = Terms(policy=_written(policy, settings))
+    engine.pinned = tuple(
+        load_active(resolve_model(name), threads=settings.threads, cache=settings.cache, terms=terms)
+        for name in settings.pin
+    )
+    if settings.shadow is not None:
+        engine.shadow = Shadow(
+            settings.shadow,
+            share=settings.shadow_share,
+            seconds=settings.shadow_seconds,
+            metrics=metrics.trial,
+            idle=lambda: engine.places.taken == 0,
+        )
+    return engine
+
+
+def first_terms(policy: RoutingPolicy, settings: ServeSettings, *, labels: str | None) -> Terms:
+    """What a model has to fulfil that shall answer."""
+    return Terms(policy=_written(policy, settings), labels=labels, golden=settings.golden)
+
+
+def _first(settings: ServeSettings, terms: Terms) -> ActiveModel:
     resolved = resolve_model(settings.model)
-    active = load_active(resolved, threads=settings.threads, cache=settings.cache, policy=written(policy, settings))
-    return Engine(active, policy=policy, settings=settings, metrics=Metrics(settings.figures))
+    try:
+        return load_active(resolved, threads=settings.threads, cache=settings.cache, terms=terms)
+    except FeedbackError as error:
+        before = resolve_previous() if resolved.origin == "champion" else None
+        if before is None:
+            raise
+        try:
+            active = load_active(before, threads=settings.threads, cache=settings.cache, terms=terms)
+        except FeedbackError:
+            raise error from None
+        fields = {"why": f"{error.code}: {error.message}", "model_version": active.version}
+        _LOGGER.error("started_with_previous", extra={"fields": fields})
+        return active
 
 
-def written(policy: RoutingPolicy, settings: ServeSettings) -> RoutingPolicy | None:
+def _written(policy: RoutingPolicy, settings: ServeSettings) -> RoutingPolicy | None:
     """The policy where somebody wrote it for the model's labels, which the shipped one is not."""
     return policy if settings.routing is not None else None

@@ -22,9 +22,10 @@ from serving.feedback_shapes import (
     StoredAnswer,
     Time,
 )
+from serving.headers import MODEL_VERSION, header
 from serving.intake import check_media_type
 from serving.keeping import Keeper
-from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, STORED_HEADERS, body_of, guarded
+from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, MODEL_CHOICE, STORED_HEADERS, body_of, guarded
 from serving.problems import RequestProblem
 from serving.recording import Post, feedback_erased
 from serving.routes import EngineDep
@@ -93,9 +94,9 @@ FiltersDep = Annotated[Filters, Depends(filters_of)]
     responses={
         201: {"model": StoredAnswer, "headers": STORED_HEADERS},
         200: {"model": StoredAnswer, "headers": STORED_HEADERS, "description": "It was there already, by its id"},
-        **guarded(409, 410, 415, 422, 503, 504),
+        **guarded(404, 409, 410, 415, 422, 503, 504),
     },
-    openapi_extra={**body_of("FeedbackItem"), "parameters": [IDEMPOTENCY_KEY]},
+    openapi_extra={**body_of("FeedbackItem"), "parameters": [IDEMPOTENCY_KEY, MODEL_CHOICE]},
 )
 async def post_feedback(request: Request, keeper: KeeperDep, engine: EngineDep) -> Response:
     """Answered once it is committed: 201 says that it is kept.
@@ -104,9 +105,11 @@ async def post_feedback(request: Request, keeper: KeeperDep, engine: EngineDep) 
     """
     check_media_type(request.scope["headers"])
     key = read_key(request.scope["headers"])
+    named = header(request.scope["headers"], MODEL_VERSION)
+    model = engine.chosen(named) if named else None
     document = await read_document(await request.body())
     comment = read_feedback(document)
-    post = Post(comment, digest_of(document, keeper.recorder.secret), owner_of(request), key)
+    post = Post(comment, digest_of(document, keeper.recorder.secret), owner_of(request), key, model)
     answer = await keeper.recorder.record(post, receive=request.receive)
     engine.metrics.recorded("replayed" if answer.replayed else "stored")
     headers = {"Location": answer.location}

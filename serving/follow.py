@@ -6,8 +6,9 @@ import time
 
 from models.loading import ResolvedModel
 from models.resolving import resolve_model
-from pipeline.errors import FeedbackError
-from serving.engine import Engine, load_active, written
+from pipeline.errors import DataError, FeedbackError
+from serving.active_model import load_active
+from serving.engine import Engine
 
 _LOGGER = logging.getLogger("fankui.serving")
 _LONGEST_WAIT = 60.0  # seconds between two tries of a model that did not load
@@ -37,27 +38,39 @@ class _Follower:
         chosen: ResolvedModel | None = None
         try:
             chosen = await asyncio.to_thread(resolve_model)
+            if chosen == self._engine.active.resolved:
+                self._settle()
+                return
             if not self._due(chosen):
                 return
             settings = self._engine.settings
-            policy = written(self._engine.policy, settings)
             loading = asyncio.to_thread(
-                load_active, chosen, threads=settings.threads, cache=settings.cache, policy=policy
+                load_active, chosen, threads=settings.threads, cache=settings.cache, terms=self._engine.terms()
             )
             self._engine.replace(await loading)
+        except DataError as error:  # of the golden answers' file, which may be there again
+            self._postpone(chosen)
+            self._tell(f"{error.code}: {error.message}", error.code)
         except FeedbackError as error:
             self._unfit = chosen
-            self._tell(f"{error.code}: {error.message}")
+            self._tell(f"{error.code}: {error.message}", error.code)
         except Exception as error:
             self._postpone(chosen)
             # Libraries put what they were reading into their messages; the operating system names the file.
-            self._tell(str(error) if isinstance(error, OSError) else type(error).__name__)
+            self._tell(str(error) if isinstance(error, OSError) else type(error).__name__, "failed")
         else:
-            self._unfit = self._troubled = None
+            self._engine.metrics.swapped("replaced")
+            self._settle()
+
+    def _settle(self) -> None:
+        """The champion answers: what was wrong with another one is over."""
+        self._unfit = self._troubled = None
+        if self._told:
             self._told = ""
+            self._engine.metrics.champion_answers()
 
     def _due(self, chosen: ResolvedModel) -> bool:
-        if chosen in (self._engine.active.resolved, self._unfit):
+        if chosen == self._unfit:
             return False
         return chosen != self._troubled or time.monotonic() >= self._retry_at
 
@@ -67,7 +80,8 @@ class _Follower:
         self._troubled = chosen
         self._retry_at = time.monotonic() + self._wait
 
-    def _tell(self, why: str) -> None:
+    def _tell(self, why: str, outcome: str) -> None:
         if why != self._told:
             self._told = why
+            self._engine.metrics.swapped(outcome)
             _LOGGER.error("model_not_replaced", extra={"fields": {"why": why}})

@@ -5,6 +5,9 @@ Starlette's Headers decodes every name at every look-up, which adds up to a fift
 
 from collections.abc import Iterable
 
+MODEL_VERSION = b"x-model-version"
+"""Names the version that shall answer, one of those that are loaded."""
+
 
 def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
     """The first header of that lower-case name, empty where there is none."""

@@ -7,20 +7,23 @@ asked adds them all up.
 import struct
 import time
 from collections import Counter as Counts
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from pipeline.routing import CALENDAR_ESTIMATED
+from serving.shadow_metrics import AGREEMENT, ShadowMetrics
 
 if TYPE_CHECKING:
     from serving.batcher import Outcome
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+T = TypeVar("T")
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _READS, _REST = 5, 0.02  # how often the workers' files are read before giving up, and seconds between
@@ -83,6 +86,26 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
+        self._workers = Gauge(
+            "fankui_model_workers",
+            "Workers in which this model answers.",
+            ["model_version"],
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._swaps = Counter(
+            "fankui_model_swaps",
+            "Models that took the place of the one before (replaced), or were refused, by the code of the reason.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._refused_champion = Gauge(
+            "fankui_champion_refused",
+            "1 where the champion is not the model that answers, because it was refused.",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        self.trial = ShadowMetrics(self.registry)
         self._estimated = Counter(
             "fankui_due_times_estimated",
             "Due times that count days of a year whose public holidays are not known.",
@@ -118,11 +141,22 @@ class Metrics:
     def answering(self, version: str) -> None:
         """`version` answers from now on."""
         if self._version and version != self._version:
-            self._model.labels(self._version).set(0)
-            if not self._folder:  # the files of workers keep what was once in them
-                self._model.remove(self._version)
-        self._model.labels(version).set(1)
+            for gauge in (self._model, self._workers):
+                gauge.labels(self._version).set(0)
+                if not self._folder:  # the files of workers keep what was once in them
+                    gauge.remove(self._version)
+        for gauge in (self._model, self._workers):
+            gauge.labels(version).set(1)
         self._version = version
+
+    def swapped(self, outcome: str) -> None:
+        """The champion took its place (`replaced`), or was refused: then the code of an error, or `failed`."""
+        self._swaps.labels(outcome).inc()
+        self._refused_champion.set(outcome != "replaced")
+
+    def champion_answers(self) -> None:
+        """The champion is the model that answers."""
+        self._refused_champion.set(0)
 
     def request(self, *, method: str, path: str, status: int, seconds: float) -> None:
         """Count a request. `path` is a route's, such as /v1/classify, so that there are few."""
@@ -182,16 +216,29 @@ class Metrics:
 
     def page(self) -> bytes:
         """The text that Prometheus reads, of all workers together."""
+        return self._together(generate_latest)
+
+    def agreement(self, *, champion: str, challenger: str) -> dict[str, tuple[int, int]]:
+        """Task -> how many answers of the challenger are the champion's, of how many, over all workers."""
+        counts: Counts[tuple[str, str]] = Counts()
+        for family in self._together(lambda registry: list(registry.collect())):
+            for sample in family.samples if family.name + "_total" == AGREEMENT else ():
+                named = sample.labels.get("champion"), sample.labels.get("challenger")
+                if sample.name == AGREEMENT and named == (champion, challenger):
+                    counts[sample.labels["task"], sample.labels["agrees"]] += int(sample.value)
+        return {task: (counts[task, "yes"], counts[task, "yes"] + counts[task, "no"]) for task, _ in counts}
+
+    def _together(self, read: Callable[[CollectorRegistry], T]) -> T:
         if not self._folder:
-            return generate_latest(self.registry)
+            return read(self.registry)
         together = CollectorRegistry()
         MultiProcessCollector(together, path=str(self._folder))  # type: ignore[no-untyped-call]
         for _ in range(_READS - 1):
             # Files are read without a lock: one that another worker makes, lengthens or takes away is read torn.
             with suppress(struct.error, RuntimeError, ValueError, OSError):
-                return generate_latest(together)
+                return read(together)
             time.sleep(_REST)
-        return generate_latest(together)
+        return read(together)
 
 
 def _jobs(registry: CollectorRegistry) -> tuple[Counter, Counter]:

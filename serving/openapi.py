@@ -22,7 +22,16 @@ DESCRIPTION = (
     "no error holds any of the input."
 )
 
+MODEL_CHOICE: dict[str, Any] = {
+    "name": "X-Model-Version",
+    "in": "header",
+    "required": False,
+    "description": "A version that is loaded, as /v1/models names it; without it the one in service answers.",
+    "schema": {"type": "string"},
+}
+
 CLASSIFY_BODY: dict[str, Any] = {
+    "parameters": [MODEL_CHOICE],
     "requestBody": {
         "required": True,
         "content": {
@@ -32,7 +41,7 @@ CLASSIFY_BODY: dict[str, Any] = {
                 },
             }
         },
-    }
+    },
 }
 
 IDEMPOTENCY_KEY: dict[str, Any] = {

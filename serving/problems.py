@@ -30,6 +30,7 @@ STATUS = {
     "original_unknown": 404,
     "webhook_unknown": 404,
     "job_unknown": 404,
+    "model_not_loaded": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
     "idempotency_in_flight": 409,

@@ -18,7 +18,8 @@ from typing import Any
 from starlette.types import Receive
 
 from pipeline.feedback import Feedback
-from serving.engine import ActiveModel, Engine
+from serving.active_model import ActiveModel
+from serving.engine import Engine
 from serving.feedback_answers import dumps, stored
 from serving.places import Places
 from serving.problems import RequestProblem
@@ -41,6 +42,7 @@ class Post:
     digest: str  # of the body
     owner: str  # fingerprint of the API key, or "anonymous"
     key: str | None  # Idempotency-Key
+    model: ActiveModel | None = None  # the one that shall answer; None: whichever does then
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,7 @@ class Recorder:
         """Score and commit. Raises ClaimLost."""
         if ground.known is not None:
             return await self._threads.write(lambda connection: self._repeated(connection, post, ground.known, held))
-        active = self._engine.active
+        active = post.model or self._engine.active
         received = self._now()
         comment = replace(post.comment, id=post.comment.id or new_id(received), signals=ground.signals.counted)
         scored = await self._engine.classify([comment], active, receive=receive)

@@ -1,10 +1,12 @@
 """The paths under /v1: classify, labels, models."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from serving.active_model import ActiveModel
 from serving.classify import classify as answer_classify
 from serving.engine import Engine
 from serving.openapi import CLASSIFY_BODY, guarded
@@ -15,6 +17,7 @@ from serving.shapes import (
     LabelTask,
     ModelAnswer,
     ModelsAnswer,
+    TaskAgreement,
 )
 
 router = APIRouter(prefix="/v1")
@@ -32,7 +35,7 @@ EngineDep = Annotated[Engine, Depends(engine_of)]
 @router.post(
     "/classify",
     summary="Classify one comment or a batch",
-    responses={200: {"model": ClassifyAnswer}, **guarded(415, 422, 503, 504)},
+    responses={200: {"model": ClassifyAnswer}, **guarded(404, 415, 422, 503, 504)},
     openapi_extra=CLASSIFY_BODY,
 )
 async def classify(request: Request) -> Response:
@@ -75,20 +78,34 @@ async def labels(engine: EngineDep) -> LabelsAnswer:
     )
 
 
-@router.get("/models", summary="The model that answers", responses=guarded())
+@router.get("/models", summary="The models that are loaded", responses=guarded())
 async def models(engine: EngineDep) -> ModelsAnswer:
-    """Its version, how it was chosen, and since when it answers."""
-    active = engine.active
-    schema = active.predictor.schema
-    answer = ModelAnswer(
-        model_version=active.version,
-        name=active.name,
-        kind=active.kind,
-        origin=active.resolved.origin,
-        digest=active.digest,
+    """The one in service first, then those that requests may name, then the one in shadow and how often it agrees."""
+    found = [_described(engine.active, "in_service"), *(_described(model, "pinned") for model in engine.pinned)]
+    challenger = None if engine.shadow is None else engine.shadow.challenger
+    if challenger is not None:
+        counts = await asyncio.to_thread(
+            engine.metrics.agreement, champion=engine.active.version, challenger=challenger.version
+        )
+        agreement = [
+            TaskAgreement(task=task, agreed=agreed, compared=compared) for task, (agreed, compared) in counts.items()
+        ]
+        found.append(_described(challenger, "shadow").model_copy(update={"agreement": agreement}))
+    return ModelsAnswer(models=found)
+
+
+def _described(model: ActiveModel, role: str) -> ModelAnswer:
+    schema = model.predictor.schema
+    return ModelAnswer(
+        role=role,
+        model_version=model.version,
+        name=model.name,
+        kind=model.kind,
+        origin=model.resolved.origin,
+        digest=model.digest,
         schema_name=schema.name,
         schema_version=schema.version,
         tasks=[task.name for task in schema.tasks],
-        loaded_at=active.loaded_at.isoformat(timespec="seconds"),
+        loaded_at=model.loaded_at.isoformat(timespec="seconds"),
+        agreement=None,
     )
-    return ModelsAnswer(models=[answer])

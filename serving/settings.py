@@ -16,6 +16,11 @@ class ServeSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     model: str | None = None  # as models/resolving.py takes it; None follows the champion
+    pin: tuple[str, ...] = ()  # more models, for requests that name one: each takes the memory of a model
+    shadow: str | None = None  # a model that scores a share of the comments too, and whose answers nobody gets
+    shadow_share: float = 0.1  # of the comments: 1,000 a day tell 97 % from 99 % agreement within a week
+    golden: Path | None = None  # labelled comments that a model has to answer as they are labelled
+    labels: str | None = None  # labels_digest of the first worker's model; serving/workers.py sets it
     routing: Path | None = None  # None: the shipped data/routing.toml
     threads: int | None = None  # of the network; the linear model has one
     workers: int = 1  # processes, each with the model
@@ -55,6 +60,7 @@ class ServeSettings:
     clock_seconds: float = 5.0  # between two looks for what is overdue
     probe_seconds: float = 5.0  # how long one successful forward pass counts as ready
     follow_seconds: float = 2.0  # between two looks at the champion pointer
+    shadow_seconds: float = 60.0  # between two looks at what the shadow's alias names: each asks the registry
 
     def __post_init__(self) -> None:
         if self.no_keys and self.keys_file is not None:

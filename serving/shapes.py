@@ -163,22 +163,36 @@ class LabelsAnswer(Answered):
     tasks: list[LabelTask]
 
 
+class TaskAgreement(Answered):
+    """How often the model in shadow gave the same for a task as the one in service."""
+
+    task: str
+    agreed: int = Field(ge=0)
+    compared: int = Field(ge=0)
+
+
 class ModelAnswer(Answered):
     """A model that is loaded."""
 
+    role: str = Field(
+        description="in_service: answers. pinned: answers requests that name it in X-Model-Version. "
+        "shadow: is only compared with the one in service.",
+        json_schema_extra={"enum": ["in_service", "pinned", "shadow"]},
+    )
     model_version: str
     name: str
-    kind: str = Field(json_schema_extra={"enum": ["linear", "network"]})
-    origin: str = Field(description="How it was chosen: option, FANKUI_MODEL, champion or default.")
+    kind: str = Field(json_schema_extra={"enum": ["joint", "linear", "network"]})
+    origin: str = Field(description="How it was chosen: option, FANKUI_MODEL, champion, previous or default.")
     digest: str
     schema_name: str
     schema_version: str
     tasks: list[str]
     loaded_at: str = Field(description="ISO 8601.")
+    agreement: list[TaskAgreement] | None = Field(description="Of the model in shadow, over all workers.")
 
 
 class ModelsAnswer(Answered):
-    """The models that answer; one at a time."""
+    """The models that are loaded, the one in service first."""
 
     models: list[ModelAnswer]
 

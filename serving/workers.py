@@ -94,6 +94,8 @@ class _Supervisor:
                     )
                 if report is not None:
                     worker.ready, about = True, report
+                    # A worker that is started again later may find a champion whose labels are others.
+                    self._settings = replace(self._settings, labels=about.pop("labels"))
         if not self._ending:
             tell_start(self._settings, **about)
 
@@ -120,6 +122,7 @@ class _Supervisor:
         """The worker, or the one in its place."""
         if not worker.ready and (report := _report(worker)) is not None:
             worker.ready = "error" not in report
+            report.pop("labels", None)
             fields = {"process": worker.process.pid, **report}
             _LOGGER.log(logging.INFO if worker.ready else logging.ERROR, "worker_started", extra={"fields": fields})
         if worker.process.is_alive() or self._ending:
@@ -166,6 +169,7 @@ def _work(settings: ServeSettings, reports: Connection) -> None:
     # Only here: prometheus-client is imported by it, which the parent must not be slowed by.
     from serving.app import create_app
     from serving.run import answer_requests
+    from serving.terms import labels_digest
 
     try:
         app = create_app(settings)
@@ -175,7 +179,8 @@ def _work(settings: ServeSettings, reports: Connection) -> None:
         raise SystemExit(1) from None
     active = app.state.engine.active
     keys = app.state.ring.asked
-    _tell(reports, {"model_version": active.version, "origin": active.resolved.origin, "api_keys": keys})
+    about = {"model_version": active.version, "origin": active.resolved.origin, "api_keys": keys}
+    _tell(reports, {**about, "labels": labels_digest(active.predictor.schema)})
     answer_requests(app, listening, settings)
 
 

@@ -204,6 +204,8 @@ def test_every_documented_status_is_produced_and_every_produced_one_documented(
 
     classify(b"{}")
     classify(b"hello", "text/plain")
+    for path in ("/v1/classify", "/v1/feedback"):
+        note(client.post(path, content=b'{"text": "a"}', headers={**JSON, "X-Model-Version": "another"}))
     with monkeypatch.context() as patch:
         patch.setattr(app.state.engine.places, "total", 0)
         classify(b'{"text": "a"}')

@@ -16,7 +16,8 @@ from models.predictor import BundlePredictor, Columns
 from pipeline.errors import BundleError, ConfigError
 from pipeline.feedback import Feedback
 from pipeline.prepare import Prepared
-from serving.engine import ActiveModel, Engine, load_active, start_engine
+from serving.active_model import ActiveModel, load_active
+from serving.engine import Engine, start_engine
 from serving.intake import Refused
 from serving.problems import RequestProblem
 from serving.settings import ServeSettings
@@ -91,7 +92,7 @@ def test_the_manifest_is_read_once(linear_bundle: Path, monkeypatch: pytest.Monk
         (copy / "manifest.json").write_bytes(b"{}")
         return predictor
 
-    monkeypatch.setattr("serving.engine.read_predictor", read)
+    monkeypatch.setattr("serving.active_model.read_predictor", read)
     active = load_active(ResolvedModel(copy, None, "option"), threads=None)
     assert (active.name, active.digest) == ("small", open_bundle(linear_bundle).digest)
 

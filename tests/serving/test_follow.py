@@ -14,8 +14,8 @@ from models.bundle import ModelBundle, open_bundle, write_bundle
 from models.champion import Champion, keep_copy, write_champion
 from models.loading import ResolvedModel
 from models.resolving import resolve_model
+from serving.active_model import ActiveModel, load_active
 from serving.app import create_app
-from serving.engine import ActiveModel, load_active
 from serving.follow import follow_champion
 from serving.settings import ServeSettings
 
