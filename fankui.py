@@ -56,7 +56,7 @@ _EXTRAS = dict.fromkeys(
         *("datasketch", "onnx", "matplotlib", "pandas"),
     ),
     "train",
-) | {"mlflow": "registry", "ray": "ray"}
+) | {"mlflow": "registry", "ray": "ray", "opentelemetry": "otel"}
 _EXIT_CODES = {UsageError: 2, GateFailed: 3}
 
 

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
 
 from pipeline.errors import FeedbackError
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 OPENAPI_PATH = "/openapi.json"
 
+# FastAPI's own holds paths, queries and exceptions' messages, and a variable of the environment would send them away;
+# what is traced here is in serving/otlp.py.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+
 
 class Application(FastAPI):
     """FastAPI inside our own layers: its own cost 20 µs a request, and classifying needs none of them."""
@@ -43,7 +48,9 @@ class Application(FastAPI):
         if self.settings.store is not None:
             limited = Uploads(limited, inner=inner, settings=self.settings)
         guarded = Access(limited, ring=self.state.ring, scopes=self.state.scopes, limits=self.state.limits)
-        return Envelope(guarded, metrics=self.state.engine.metrics, known_hosts=self.settings.known_hosts)
+        envelope = Envelope(guarded, metrics=self.state.engine.metrics, known_hosts=self.settings.known_hosts)
+        tracing = self.state.engine.tracing
+        return envelope if tracing is None else tracing.wrap(envelope)
 
 
 def create_app(settings: ServeSettings) -> FastAPI:
@@ -71,6 +78,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=_NO_TELEMETRY,
     )
     app.settings = settings
     app.state.engine = engine

@@ -55,6 +55,8 @@ class Request(Generic[M]):
     queued: int = 0  # comments that wait
     unanswered: int = 0  # comments that wait or are being scored
     outcomes: list[Outcome | None] = field(default_factory=list)
+    began: int = 0  # of its first pass and end of its last: nanoseconds since 1970, where traces are made
+    ended: int = 0
 
     @property
     def given_up(self) -> bool:

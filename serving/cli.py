@@ -281,6 +281,14 @@ _NoKeys = Annotated[
         help="Ask nobody for an API key, whoever can reach the server. For those behind a proxy that authenticates.",
     ),
 ]
+_Otlp = Annotated[
+    str | None,
+    typer.Option(
+        envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
+        help="Collector that gets traces of requests over OTLP/HTTP, such as http://localhost:4318; they hold no text. "
+        "Needs the extra otel; OpenTelemetry's other variables (OTEL_…) hold too.",
+    ),
+]
 _Docs = Annotated[
     bool | None,
     typer.Option(
@@ -329,6 +337,7 @@ def serve(
     keys_file: _KeysFile = None,
     no_keys: _NoKeys = False,
     docs: _Docs = None,
+    otlp: _Otlp = None,
 ) -> None:
     """Score over HTTP: POST /v1/classify, GET /v1/labels, /v1/models, /health/live, /health/ready, /metrics.
 
@@ -343,7 +352,7 @@ def serve(
     `curl -s localhost:8000/v1/classify -H 'Content-Type: application/json' -d '{"text": "快递三天没到，客服也不回"}'`
     """
     given = dict(locals())  # the names are those of the settings
-    given |= {"store": store or None, "shadow": shadow or None, "pin": tuple(pin or ())}
+    given |= {"store": store or None, "shadow": shadow or None, "otlp": otlp or None, "pin": tuple(pin or ())}
     _serve(
         **given,
         allowed_hosts=tuple(name.lower() for name in allowed_host or ()),

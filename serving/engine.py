@@ -6,12 +6,13 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
 from starlette.types import Receive
 
 from models.resolving import resolve_model, resolve_previous
-from pipeline.errors import FeedbackError, ModelError
+from pipeline.errors import ConfigError, FeedbackError, ModelError
 from pipeline.feedback import Feedback
 from pipeline.routing import RoutingPolicy, load_policy
 from serving.active_model import ActiveModel, load_active
@@ -24,6 +25,7 @@ from serving.scoring import PROBE, Scored, merged, score
 from serving.settings import ServeSettings
 from serving.shadow import Shadow
 from serving.terms import Terms, labels_digest
+from serving.tracing import Stretch, Tracing
 from serving.waiting import waited_for
 
 _LOGGER = logging.getLogger("fankui.serving")
@@ -43,6 +45,7 @@ class Engine:
         self.metrics = metrics
         self.pinned: tuple[ActiveModel, ...] = ()
         self.shadow: Shadow | None = None
+        self.tracing: Tracing | None = None
         self.places = Places(settings.max_in_flight, told=metrics.in_flight)
         # Two queues, because a pass cannot be broken off: one comment of 2,000 characters takes 50 ms, in which a dozen
         # short ones would wait behind it. With one queue p99 at half the peak rate was 103 ms, with two it is some 43.
@@ -139,6 +142,8 @@ class Engine:
         self._long.close()
         if self.shadow is not None:
             self.shadow.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
     async def _ask(
         self,
@@ -163,16 +168,24 @@ class Engine:
         )
         short = received is None and sum(cost(comment.text) for comment in comments) <= _SHORT
         batcher = self._short if short else self._long
+        queued = time.time_ns()
         batcher.put(request)
         try:
             return await waited_for(request.answer, timeout=timeout, receive=receive)
         finally:
             if request.queued:
                 batcher.leave(request)
+            if self.tracing is not None and not request.background:
+                stretch = Stretch(queued, request.began, request.ended)
+                self.tracing.scored(stretch, comments=len(comments), model_version=active.version)
+
+    def span(self, name: str) -> AbstractContextManager[object]:
+        """A span of the request that the calling task is in, where traces are made."""
+        return nullcontext() if self.tracing is None else self.tracing.span(name)
 
     def _work(self, batch: Sequence[Place[ActiveModel]]) -> list[Outcome]:
         """One pass, in the batcher's thread."""
-        active, started = batch[0].request.model, time.monotonic()
+        active, started, began = batch[0].request.model, time.monotonic(), time.time_ns()
         probed = any(place.comment is PROBE for place in batch)
         if not probed or len(batch) > 1:  # a probe alone is to find out whether the model hangs
             self._began_at[threading.get_ident()] = started
@@ -189,6 +202,10 @@ class Engine:
             )
         finally:
             self._began_at.pop(threading.get_ident(), None)
+            if self.tracing is not None:
+                ended = time.time_ns()
+                for place in batch:
+                    place.request.began, place.request.ended = place.request.began or began, ended
         answered = sum(outcome.error is None for outcome in outcomes)
         repeated = 0 if repeats is None else max(0, answered - (repeats.passed - passed))
         # Here and not where the answer is awaited: a pass whose client has gone proves as much.
@@ -233,15 +250,26 @@ def start_engine(settings: ServeSettings) -> Engine:
         load_active(resolve_model(name), threads=settings.threads, cache=settings.cache, terms=terms)
         for name in settings.pin
     )
+    if settings.otlp is not None:
+        engine.tracing = _open_tracing(settings.otlp)
     if settings.shadow is not None:
         engine.shadow = Shadow(
             settings.shadow,
             share=settings.shadow_share,
             seconds=settings.shadow_seconds,
             metrics=metrics.trial,
-            idle=lambda: engine.places.taken == 0,
+            idle=lambda: not engine.busy,
         )
     return engine
+
+
+def _open_tracing(endpoint: str) -> Tracing:
+    try:
+        from serving.otlp import OtlpTracing
+    except ModuleNotFoundError as error:
+        message = f"--otlp needs {error.name}; install the extra: pip install 'fankui[otel]'"
+        raise ConfigError("extra_missing", message) from None
+    return OtlpTracing(endpoint)
 
 
 def first_terms(policy: RoutingPolicy, settings: ServeSettings, *, labels: str | None) -> Terms:

@@ -21,7 +21,7 @@ DOCS_PATH = "/docs"
 
 _LOGGER = logging.getLogger("fankui.serving")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_LEFT = 499  # as nginx logs it; nobody receives it
 
 SECURITY_HEADERS = {
@@ -91,7 +91,7 @@ class Envelope:
     def _note(self, scope: Scope, *, status: int, seconds: float) -> None:
         # Only names of ours go into figures and logs: the path that was asked for may be anything.
         path = getattr(scope.get("route"), "path", "unknown")
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = scope["method"] if scope["method"] in METHODS else "other"
         self.metrics.request(method=method, path=path, status=status, seconds=seconds)
         state: Mapping[str, Any] = scope["state"]
         fields = {
@@ -100,6 +100,7 @@ class Envelope:
             "path": path,
             "status": status,
             "ms": round(seconds * 1000, 2),
+            **({"trace_id": state["trace_id"]} if "trace_id" in state else {}),
             **({"key": state["key_fingerprint"]} if "key_fingerprint" in state else {}),
             **state.get("log", {}),
         }

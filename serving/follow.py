@@ -59,7 +59,7 @@ class _Follower:
             # Libraries put what they were reading into their messages; the operating system names the file.
             self._tell(str(error) if isinstance(error, OSError) else type(error).__name__, "failed")
         else:
-            self._engine.metrics.swapped("replaced")
+            self._engine.metrics.models.swapped("replaced")
             self._settle()
 
     def _settle(self) -> None:
@@ -67,7 +67,7 @@ class _Follower:
         self._unfit = self._troubled = None
         if self._told:
             self._told = ""
-            self._engine.metrics.champion_answers()
+            self._engine.metrics.models.champion_answers()
 
     def _due(self, chosen: ResolvedModel) -> bool:
         if chosen == self._unfit:
@@ -83,5 +83,5 @@ class _Follower:
     def _tell(self, why: str, outcome: str) -> None:
         if why != self._told:
             self._told = why
-            self._engine.metrics.swapped(outcome)
+            self._engine.metrics.models.swapped(outcome)
             _LOGGER.error("model_not_replaced", extra={"fields": {"why": why}})

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -137,7 +138,13 @@ class Keeper:
 
     async def _tick(self) -> int | None:
         now = datetime.now(UTC)
-        return await self.threads.write(lambda connection: clock.tick(connection, holder=self._holder, now=now))
+        happened: Counter[str] = Counter()
+        count = await self.threads.write(
+            lambda connection: clock.tick(connection, holder=self._holder, now=now, happened=happened)
+        )
+        for kind, events in happened.items():
+            self._metrics.clock_told(kind, events)
+        return count
 
     async def _erase_old(self, keep: timedelta) -> int | None:
         now = datetime.now(UTC)

@@ -62,6 +62,8 @@ def logging_config() -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
         "loggers": {
             "fankui": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+            # Of the exporter, whose collector may be away.
+            "opentelemetry": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
             "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         },
     }

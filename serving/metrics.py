@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from pipeline.routing import CALENDAR_ESTIMATED
+from serving.model_metrics import ModelMetrics
 from serving.shadow_metrics import AGREEMENT, ShadowMetrics
 
 if TYPE_CHECKING:
@@ -79,32 +80,7 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
-        self._model = Gauge(
-            "fankui_model",
-            "1 for the model that answers.",
-            ["model_version"],
-            registry=self.registry,
-            multiprocess_mode="livemax",
-        )
-        self._workers = Gauge(
-            "fankui_model_workers",
-            "Workers in which this model answers.",
-            ["model_version"],
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._swaps = Counter(
-            "fankui_model_swaps",
-            "Models that took the place of the one before (replaced), or were refused, by the code of the reason.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self._refused_champion = Gauge(
-            "fankui_champion_refused",
-            "1 where the champion is not the model that answers, because it was refused.",
-            registry=self.registry,
-            multiprocess_mode="livemax",
-        )
+        self.models = ModelMetrics(self.registry, forgets=folder is None)
         self.trial = ShadowMetrics(self.registry)
         self._estimated = Counter(
             "fankui_due_times_estimated",
@@ -130,7 +106,12 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
-        self._version = ""
+        self._clock = Counter(
+            "fankui_clock_events",
+            "What became of comments whose time had come, such as feedback.overdue.",
+            ["type"],
+            registry=self.registry,
+        )
         # Looking a figure up by its labels takes longer than adding to it.
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -140,23 +121,7 @@ class Metrics:
 
     def answering(self, version: str) -> None:
         """`version` answers from now on."""
-        if self._version and version != self._version:
-            for gauge in (self._model, self._workers):
-                gauge.labels(self._version).set(0)
-                if not self._folder:  # the files of workers keep what was once in them
-                    gauge.remove(self._version)
-        for gauge in (self._model, self._workers):
-            gauge.labels(version).set(1)
-        self._version = version
-
-    def swapped(self, outcome: str) -> None:
-        """The champion took its place (`replaced`), or was refused: then the code of an error, or `failed`."""
-        self._swaps.labels(outcome).inc()
-        self._refused_champion.set(outcome != "replaced")
-
-    def champion_answers(self) -> None:
-        """The champion is the model that answers."""
-        self._refused_champion.set(0)
+        self.models.answering(version)
 
     def request(self, *, method: str, path: str, status: int, seconds: float) -> None:
         """Count a request. `path` is a route's, such as /v1/classify, so that there are few."""
@@ -201,6 +166,10 @@ class Metrics:
         """Count rows of a job whose results are kept."""
         self._job_rows.labels("ok").inc(ok)
         self._job_rows.labels("error").inc(failed)
+
+    def clock_told(self, kind: str, count: int) -> None:
+        """Count events of the clock, by type."""
+        self._clock.labels(kind).inc(count)
 
     def store_failed(self, cause: str) -> None:
         """Count a transaction that failed. `cause` is a database's code, of which there are few."""

@@ -128,7 +128,8 @@ class Recorder:
         if post.key is None:
             ground = await self._threads.read(lambda connection: self._ground(connection, post, kept))
             return await self._finish(post, kept, ground, None, receive=receive)
-        claimed = await self._claim(post, kept, Key(post.owner, post.key), deadline=deadline)
+        with self._engine.span("store.claim"):
+            claimed = await self._claim(post, kept, Key(post.owner, post.key), deadline=deadline)
         if isinstance(claimed, Answer):
             return claimed
         held, ground = claimed
@@ -216,7 +217,8 @@ class Recorder:
                 idempotency.finish(connection, held, status=answer.status, body=answer.body, location=answer.location)
             return answer
 
-        return await self._threads.write(commit)
+        with self._engine.span("store.commit"):
+            return await self._threads.write(commit)
 
     def _repeated(self, connection: Any, post: Post, row: Any, held: Claim | None) -> Answer:
         """The answer to a comment whose id is known. Raises RequestProblem `feedback_exists`, `feedback_erased`."""

@@ -36,6 +36,7 @@ class ServeSettings:
     no_keys: bool = False  # nobody is asked for one: a proxy in front does that
     key_seconds: float = 5.0  # between two looks at the keys, and so the longest that a revoked one still works
     docs: bool | None = None  # None: on the loopback only; the documentation tells strangers what to try
+    otlp: str | None = None  # where traces go; None: nowhere
     allowed_hosts: tuple[str, ...] = ()  # names in the Host header beside the loopback ones
     # None: nothing is kept. Whoever keeps what customers wrote should know that, and where; and a path of our choosing
     # would fail in a container whose disk is read only.

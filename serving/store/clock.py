@@ -4,6 +4,7 @@ A comment is answered when somebody takes it up (in progress) or resolves it; un
 passed, the matter goes up a level each time that as long again goes by.
 """
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,8 +20,11 @@ HIGHEST = 3
 LEAST_STEP = timedelta(minutes=30)
 
 
-def tick(connection: Connection, *, holder: str, now: datetime) -> int | None:
-    """Handle up to BATCH comments; how many there were, None where another worker has the lease."""
+def tick(connection: Connection, *, holder: str, now: datetime, happened: Counter[str] | None = None) -> int | None:
+    """Handle up to BATCH comments; how many there were, None where another worker has the lease.
+
+    `happened` gets how many events of each type there were.
+    """
     if not leases.acquire(connection, leases.CLOCK, holder=holder, now=now):
         return None
     due = (
@@ -32,9 +36,9 @@ def tick(connection: Connection, *, holder: str, now: datetime) -> int | None:
     )
     rows = connection.execute(due).all()
     for row in rows:
-        happened, values = _look(row, now)
-        if happened is not None:
-            events.record(connection, happened)
+        event, values = _look(row, now)
+        if event is not None and events.record(connection, event) and happened is not None:
+            happened[event.type] += 1
         connection.execute(update(table).where(table.c.id == row.id).values(**values))
     if not rows:
         idempotency.forget_old(connection, now=now)
