@@ -31,7 +31,6 @@ MODEL_CHOICE: dict[str, Any] = {
 }
 
 CLASSIFY_BODY: dict[str, Any] = {
-    "parameters": [MODEL_CHOICE],
     "requestBody": {
         "required": True,
         "content": {
@@ -42,6 +41,7 @@ CLASSIFY_BODY: dict[str, Any] = {
             }
         },
     },
+    "parameters": [MODEL_CHOICE],
 }
 
 IDEMPOTENCY_KEY: dict[str, Any] = {
@@ -87,7 +87,7 @@ EXPORT_FILE: dict[int | str, dict[str, Any]] = {
             "application/jsonl": {"schema": {"type": "string"}},
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         },
-    }
+    },
 }
 
 METRICS_PAGE: dict[int | str, dict[str, Any]] = {

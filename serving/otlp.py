@@ -23,6 +23,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AnyValue
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.envelope import METHODS
@@ -50,7 +51,7 @@ class OtlpTracing:
         began = stretch.began or now
         self._tracer.start_span("queue", start_time=stretch.queued).end(began)
         if stretch.began:
-            attributes = {"fankui.comments": comments, "fankui.model_version": model_version}
+            attributes: dict[str, AnyValue] = {"fankui.comments": comments, "fankui.model_version": model_version}
             self._tracer.start_span("forward", start_time=began, attributes=attributes).end(stretch.ended or now)
 
     @contextmanager

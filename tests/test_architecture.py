@@ -157,7 +157,7 @@ LIGHT = {
         "matplotlib",
         "sqlalchemy",
         "alembic",
-        "opentelemetry",
+        "opentelemetry.sdk",
     ),
     "fankui": ("torch", "transformers", "mlflow", "sklearn", "fastapi", "onnxruntime", "pyarrow", "numpy"),
 }
