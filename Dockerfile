@@ -34,9 +34,10 @@ WORKDIR /var/lib/fankui
 # The champion, and a SQLite store where one is kept; everything else may be read only.
 VOLUME /var/lib/fankui
 EXPOSE 8000
-# Whether it lives, not whether it is ready: a server that waits for its database must not be restarted.
+# Whether it lives, not whether it is ready: a server that waits for its database must not be restarted. A refusal of the
+# name 127.0.0.1 (--allowed-host) is life too.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['FANKUI_PORT']}/health/live\", timeout=2)"]
+    CMD ["python", "-c", "import http.client, os; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['FANKUI_PORT']), timeout=2); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status >= 500)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["fankui"]
 CMD ["serve"]

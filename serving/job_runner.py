@@ -15,8 +15,9 @@ from typing import Any
 from models.batching import TOKEN_BUDGET
 from pipeline.errors import ModelError
 from pipeline.feedback import Feedback
+from serving.active_model import ActiveModel
 from serving.batcher import Outcome, cost
-from serving.engine import ActiveModel, Engine
+from serving.engine import Engine
 from serving.job_rows import comments_in, results_out
 from serving.problems import RequestProblem
 from serving.scoring import merged
