@@ -83,6 +83,8 @@ def test_a_request_and_what_it_waited_for(
         *("--model", str(linear_bundle), "--store", str(tmp_path / "store.db"), "--otlp", collector.url),
         OTEL_BSP_SCHEDULE_DELAY="100",
         OTEL_SERVICE_NAME="desk",
+        FASTAPI_OTEL_AUTO_CONFIGURE="true",  # of its own telemetry, which holds paths
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
     )
     with httpx.Client(base_url=server.url) as client:
         client.post("/v1/classify", json={"items": [{"text": TEXT}] * 3}, headers={"X-Request-ID": "r1"})
