@@ -44,6 +44,9 @@ VERBS = {
     "models": Verb("models.cli_registry:models_app", "List and show models.", _TRAIN, group=True),
     "score": Verb("models.cli:score", "Score comments or files.", _USE),
     "route": Verb("models.cli_route:route_app", "Check, explain and try a routing policy.", _USE, group=True),
+    "insights": Verb(
+        "models.cli_insights:insights_app", "Topics, trends, causes and alerts out of scored files.", _USE, group=True
+    ),
     "serve": Verb("serving.cli:serve", "Score over HTTP.", _USE),
     "keys": Verb("serving.cli_keys:keys_app", "Say who may use the server.", _USE, group=True),
     "webhooks": Verb("serving.cli_webhooks:webhooks_app", "Say who is told of what happens.", _USE, group=True),
@@ -56,7 +59,7 @@ _EXTRAS = dict.fromkeys(
         *("datasketch", "onnx", "matplotlib", "pandas"),
     ),
     "train",
-) | {"mlflow": "registry", "ray": "ray", "opentelemetry": "otel"}
+) | {"mlflow": "registry", "ray": "ray", "opentelemetry": "otel", "statsmodels": "insights"}
 _EXIT_CODES = {UsageError: 2, GateFailed: 3}
 
 
@@ -79,6 +82,8 @@ def run(args: Sequence[str]) -> int:
             raise
         if chosen in VERBS and VERBS[chosen].target.startswith("training."):
             extra = "train"
+        if chosen == "insights":
+            extra = "insights"
         _complain(f'this needs {error.name}, which is not installed: pip install ".[{extra}]" in the checkout')
         return 1
     except SystemExit as leave:

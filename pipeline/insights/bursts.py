@@ -1,0 +1,146 @@
+"""What is far more frequent on a day than its base line says, among thousands of series at once.
+
+A series' share of the day's comments is compared with its share before (so that a busy day makes no burst), days off
+with days off as far as there are enough. The predictive distribution of the count is a negative binomial: Poisson for
+chance, the uncertainty of the share, and the overdispersion that the series showed. The false discovery rate is held
+over all series of the day.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from pipeline.errors import DataError
+from pipeline.insights.seasons import LEAST_DAYS, DailyCounts, Doubles, day_indices, expected_counts, is_off
+from pipeline.insights.series import Membership, Series
+from pipeline.insights.significance import count_tail, discoveries
+from pipeline.insights.table import Days, Ints, Mask
+
+RATE = 0.01
+"""False discovery rate of a day: on quiet days one in a hundred has a false burst."""
+
+_HISTORY = 56  # days of base line
+_LEAST = 5  # comments of a burst
+_LIFT = 1.5
+_PRIOR = 0.5  # comments that a series is credited with beforehand, at the share of the rarest one
+_KIND_STRENGTH = 200.0  # comments on days of a kind at which their own share counts half
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """A series on a day: comments counted, comments expected."""
+
+    series: Series
+    index: int  # of the series in its Membership
+    day: date
+    count: int
+    expected: float
+    p_value: float
+
+    @property
+    def lift(self) -> float:
+        return self.count / max(self.expected, 0.1)
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """What each series is expected to count on a day: (series,) mean and variance, and the day's counts."""
+
+    day: date
+    counts: Doubles
+    mean: Doubles
+    variance: Doubles
+    tests: Doubles  # (series,) as how many tests each counts: those of its family, times the number of families
+
+    def p_values(self, counts: Doubles, at: Ints | None = None) -> Doubles:
+        """Of counts in place of the day's, of all series or of some."""
+        part = slice(None) if at is None else at
+        return count_tail(counts[part], self.mean[part], self.variance[part])
+
+    def striking(self, counts: Doubles) -> Mask:
+        """Whether a count is worth telling at all."""
+        return np.asarray((counts >= _LEAST) & (counts >= _LIFT * self.mean))
+
+
+def baseline(members: Membership, days: Days, day: date, *, history: int = _HISTORY) -> Baseline:
+    """From the days before. Raises DataError `too_few_days`."""
+    first = day - timedelta(days=history)
+    at = day_indices(days, first)
+    rows = np.flatnonzero((at >= 0) & (at <= history))
+    by_day = sparse.csr_matrix((np.ones(len(rows), np.float32), (at[rows], rows)), shape=(history + 1, len(days)))
+    totals = np.asarray(by_day.sum(axis=1), dtype=np.float64).ravel()
+    began = int(np.flatnonzero(totals)[0]) if totals.any() else history
+    if history - began < LEAST_DAYS:
+        raise DataError("too_few_days", f"expected {LEAST_DAYS} days before {day}; found {max(history - began, 0)}")
+    counts = (by_day[began:] @ members.matrix).tocsr().astype(np.float64)
+    off = np.array([is_off(first + timedelta(days=began + i)) for i in range(counts.shape[0])])
+    mean, variance = _predicted(counts[:-1], totals[began:-1], off, float(totals[-1]))
+    return Baseline(day, np.asarray(counts[-1].todense()).ravel(), mean, variance, members.tests)
+
+
+def find_bursts(members: Membership, days: Days, day: date, *, rate: float = RATE) -> list[Burst]:
+    """Bursts of one day, the surest first; several may be about the same comments. Raises DataError `too_few_days`."""
+    base = baseline(members, days, day)
+    p_values = base.p_values(base.counts)
+    # Families are tested whole: leaving out what is rare today would make the rest look surer than it is.
+    found = discoveries(p_values, rate, tests=base.tests) & base.striking(base.counts)
+    bursts = [burst_of(members, base, int(i), base.counts, float(p_values[i])) for i in np.flatnonzero(found)]
+    return sorted(bursts, key=lambda burst: (burst.p_value, -burst.lift, burst.series.name))
+
+
+def burst_of(members: Membership, base: Baseline, index: int, counts: Doubles, p_value: float) -> Burst:
+    """One series' burst."""
+    return Burst(members.series[index], index, base.day, int(counts[index]), float(base.mean[index]), p_value)
+
+
+def _predicted(counts: Any, totals: Doubles, off: Any, today: float) -> tuple[Doubles, Doubles]:
+    """(series,) mean and variance of today's counts, from (days, series) before. `off`: (days + 1,), today last."""
+    total = totals.sum()
+    summed = np.asarray(counts.sum(axis=0)).ravel() + _PRIOR
+    share = summed / (total + 1.0)
+    alike = off[:-1] == off[-1]
+    kind = np.asarray(counts[alike].sum(axis=0)).ravel()
+    strength = _KIND_STRENGTH
+    same = (kind + strength * share) / (totals[alike].sum() + strength)
+    mean = today * np.where(alike.sum() >= 7, same, share)
+    dispersion = _dispersion(counts, totals, share)
+    # Gamma posterior of the share: relative variance of one over the comments seen.
+    return mean, dispersion * mean + mean**2 * dispersion / summed
+
+
+def _dispersion(counts: Any, totals: Doubles, share: Doubles) -> Doubles:
+    """(series,) variance over mean in the past, at least 1; of series that were seen rarely, near 1."""
+    # Pearson's statistic without the dense matrix: sum of (c - e)^2 / e = sum of c^2 / e - 2 sum of c + sum of e.
+    inverse = np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)
+    squares = np.asarray(counts.multiply(counts).T @ inverse).ravel() / share
+    pearson = squares - 2 * np.asarray(counts.sum(axis=0)).ravel() + totals.sum() * share
+    freedom = max(int((totals > 0).sum()) - 1, 1)
+    prior = 10.0
+    return np.asarray(np.maximum(1.0, (pearson + prior) / (freedom + prior)))
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeBurst:
+    """A day with more comments in all than weekday, holiday and level lead to expect."""
+
+    day: date
+    count: int
+    expected: float
+    p_value: float
+
+
+def volume_burst(series: DailyCounts) -> VolumeBurst:
+    """The last day of a series against the days before. Raises DataError `too_few_days`."""
+    before = DailyCounts(series.first, series.counts[:-1])
+    expected, dispersion = expected_counts(before, ahead=1)
+    mean = np.array([expected[-1]])
+    p_value = count_tail(series.counts[-1:], mean, dispersion * mean + mean**2 / max(len(before), 1) * 0.05)
+    return VolumeBurst(series.days()[-1], int(series.counts[-1]), float(mean[0]), float(p_value[0]))
+
+
+def rows_of_day(days: Days, day: date) -> Ints:
+    """Indices of a day's rows."""
+    return np.flatnonzero(days == np.datetime64(day))

@@ -1,0 +1,67 @@
+"""Groups of comments that tell of one incident: near-duplicates and retellings.
+
+Near-duplicates by MinHash over characters (pipeline/duplicates.py), then average linkage over likeness in rare terms
+with a little of the embedding's. On 4,315 citizen messages the terms alone split retellings of one incident (27 of 66
+messages about one site together), the embedding alone mixes incidents of one kind; 0.15 of it joins 55 of 66.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.duplicates import near_duplicate_groups
+from pipeline.insights.key_phrases import Phrase, key_phrases
+from pipeline.insights.linkage import Likeness, average_linkage
+from pipeline.insights.table import MISSING, FeedbackTable, Ints
+from pipeline.insights.terms import Terms
+from pipeline.insights.weights import centered, term_weights
+
+_THRESHOLD = 0.2
+_THRESHOLD_TERMS = 0.12  # without embeddings
+_EMBEDDING_SHARE = 0.15
+_DUPLICATE = 0.8  # Jaccard similarity of character 3-grams
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """One incident as told. `rows`: indices into the table; `center`: the row that is most like all others."""
+
+    rows: Ints
+    center: int
+    phrases: tuple[Phrase, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def find_groups(
+    table: FeedbackTable, terms: Terms, *, least: int = 2, progress: Callable[[int], None] | None = None
+) -> list[Group]:
+    """Groups of at least `least` comments, the largest first."""
+    codes = group_codes(table, terms, progress=progress)
+    sizes = np.bincount(codes)
+    order = [int(i) for i in np.argsort(-sizes, kind="stable") if sizes[i] >= least]
+    rank = np.full(len(sizes), MISSING, dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    ranked = rank[codes]
+    phrases = key_phrases(terms, ranked, len(order))
+    weights = term_weights(terms)
+    by_group = np.argsort(ranked, kind="stable")[np.searchsorted(np.sort(ranked), 0) :]
+    bounds = np.cumsum([0, *(int(sizes[i]) for i in order)])
+    groups = []
+    for i in range(len(order)):
+        rows = np.sort(by_group[bounds[i] : bounds[i + 1]])
+        members = weights[rows]
+        toward = members @ np.asarray(members.sum(axis=0)).ravel()
+        groups.append(Group(rows, int(rows[int(np.argmax(toward))]), phrases[i]))
+    return groups
+
+
+def group_codes(table: FeedbackTable, terms: Terms, *, progress: Callable[[int], None] | None = None) -> Ints:
+    """(n,) number of each row's group, a single comment being a group of its own."""
+    duplicates = np.array(near_duplicate_groups(table.texts, threshold=_DUPLICATE, progress=progress), dtype=np.int64)
+    if table.embeddings is None:
+        return average_linkage(Likeness(term_weights(terms)), _THRESHOLD_TERMS, start=duplicates)
+    likeness = Likeness(term_weights(terms), centered(table.embeddings), _EMBEDDING_SHARE)
+    return average_linkage(likeness, _THRESHOLD, start=duplicates)

@@ -1,0 +1,139 @@
+"""What bursts on a day, what it is about, and where it comes from."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.insights.alert_rules import rules_from_dict
+from pipeline.insights.alerts import find_alerts
+from pipeline.insights.bursts import find_bursts
+from pipeline.insights.causes import find_causes
+from pipeline.insights.incidents import find_incidents
+from pipeline.insights.series import Membership, membership
+from pipeline.insights.table import Categories, FeedbackTable
+from pipeline.insights.terms import read_terms
+from tests.pipeline.insights.comments import FIRST, quiet_table, with_incident
+
+LAST = FIRST + timedelta(days=39)
+
+
+@pytest.fixture(scope="module")
+def quiet() -> tuple[FeedbackTable, Membership]:
+    table = quiet_table()
+    return table, membership(table, read_terms(table.texts))
+
+
+@pytest.fixture(scope="module")
+def told() -> tuple[FeedbackTable, Membership]:
+    table = with_incident(quiet_table())
+    return table, membership(table, read_terms(table.texts))
+
+
+def test_an_incident_is_one_with_its_comments_and_its_shop(told: tuple[FeedbackTable, Membership]) -> None:
+    table, members = told
+    (incident,) = find_incidents(table, members, LAST)
+    ids = {table.ids[i] for i in incident.rows}
+    assert ids >= {f"x{i}" for i in range(12)}
+    assert len(ids) <= 14  # the shop's other complaint of the day may be taken along
+    assert incident.causes.first is not None
+    assert incident.causes.first.series.name == "shop=S03"
+    assert "火花" in "".join(cause.series.name for cause in incident.causes.what)
+
+
+def test_quiet_days_have_no_incident(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table, members = quiet
+    found = [find_incidents(table, members, LAST - timedelta(days=i)) for i in range(15)]
+    assert sum(map(len, found)) == 0
+
+
+def test_a_busy_day_alone_is_no_burst(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table, _ = quiet
+    more = np.concatenate(
+        [np.arange(len(table)), np.flatnonzero(table.days < np.datetime64(FIRST + timedelta(days=3)))]
+    )
+    times = table.times[more].copy()
+    times[len(table) :] = np.datetime64(LAST, "s") + np.timedelta64(4, "h")
+    busy = replace(table.take(more), times=times)
+    assert find_bursts(membership(busy, read_terms(busy.texts)), busy.days, LAST) == []
+
+
+def test_two_weeks_are_needed(told: tuple[FeedbackTable, Membership]) -> None:
+    table, members = told
+    with pytest.raises(DataError, match=r"expected 14 days before 2025-03-16; found 13"):
+        find_bursts(members, table.days, date(2025, 3, 16))
+
+
+def test_a_pair_is_named_where_neither_value_says_it_alone(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table, _ = quiet
+    members = membership(table, None)
+    both = table.attributes["shop"].is_value("S05") & table.attributes["channel"].is_value("电话")
+    rows = np.flatnonzero(both)
+    causes = find_causes(members, rows, np.setdiff1d(np.arange(len(table)), rows))
+    assert causes.first is not None
+    assert dict(causes.first.series.parts) == {"shop": "S05", "channel": "电话"}
+    shop = np.flatnonzero(table.attributes["shop"].is_value("S05"))
+    alone = find_causes(members, shop, np.setdiff1d(np.arange(len(table)), shop))
+    assert alone.first is not None
+    assert alone.first.series.name == "shop=S05"
+
+
+def test_what_is_chance_is_no_cause(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table, members = quiet
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        rows = rng.choice(len(table), size=200, replace=False)
+        causes = find_causes(members, rows, np.setdiff1d(np.arange(len(table)), rows))
+        assert causes.where == causes.what == ()
+
+
+RULES = {
+    "rules": [
+        {"name": "incident", "metric": "incident"},
+        {"name": "shop", "metric": "count", "filter": {"shop": "S03"}, "chance": 0.001},
+        {"name": "angry", "metric": "negative_share", "filter": {"shop": "S03"}, "above": 0.65, "windows": 2},
+        {"name": "many", "metric": "count", "above": 50, "windows": 3, "cool_down": 4},
+    ]
+}
+
+
+def test_rules_fire_with_their_causes(told: tuple[FeedbackTable, Membership]) -> None:
+    table, members = told
+    found = find_alerts(table, members, rules_from_dict(RULES))
+    by_rule = {alert.rule: alert for alert in found}
+    assert by_rule.keys() == {"incident", "shop", "many"}
+    assert by_rule["shop"].expected is not None
+    assert by_rule["shop"].expected < by_rule["shop"].value / 2
+    said = by_rule["shop"].causes
+    assert "火花" in "".join(cause.series.name for cause in said.what)
+    # The filter chose by shop, so that the shop explains nothing.
+    assert all("shop" not in dict(cause.series.parts) for cause in said.where)
+
+
+def test_cool_down_and_windows_in_a_row(told: tuple[FeedbackTable, Membership]) -> None:
+    table, members = told
+    rules = rules_from_dict({"rules": [RULES["rules"][3]]})
+    found = find_alerts(table, members, rules, first=FIRST + timedelta(days=1), last=FIRST + timedelta(days=14))
+    assert [(alert.day - FIRST).days for alert in found] == [2, 7, 12]
+
+
+def test_an_incident_raises_one_alert_while_it_lasts(told: tuple[FeedbackTable, Membership]) -> None:
+    table, members = told
+    days = table.days.copy()
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    times = table.times.copy()
+    times[rows[:6]] -= np.timedelta64(1, "D")
+    spread = replace(table, times=times)
+    assert (days != spread.days).sum() == 6
+    found = find_alerts(
+        spread, members, rules_from_dict({"rules": [RULES["rules"][0]]}), first=LAST - timedelta(days=2)
+    )
+    assert [alert.day for alert in found] == [LAST - timedelta(days=1)]
+
+
+def test_derived_attributes_explain_nothing(told: tuple[FeedbackTable, Membership]) -> None:
+    table, _ = told
+    queue = replace(table, attributes=table.attributes | {"queue": Categories(("a",), np.zeros(len(table), np.int64))})
+    assert all("queue" not in dict(series.parts) for series in membership(queue, None).series)
