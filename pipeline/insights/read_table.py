@@ -4,7 +4,7 @@ No row is lost silently: `ReadReport` counts what was left out and why, with the
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,11 +12,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
+import pyarrow as pa
 
 from pipeline.columns import ColumnMap, parse_time, require_columns, text_of
 from pipeline.errors import DataError, FeedbackError
 from pipeline.gold import LabelMistake, parse_gold
 from pipeline.insights.table import NOT_MENTIONED, Aspects, Categories, FeedbackTable, Floats
+from pipeline.parquet_rows import table_rows
 from pipeline.prepare import prepare
 from pipeline.privacy import mask
 from pipeline.readers import RowFile
@@ -121,16 +123,36 @@ def read_table(
     rows = _Rows(options, report)
     for file in files:
         require_columns(file, options.columns)
-        for batch in file.batches():
-            for row in batch.rows:
+        for batch, vectors in _batches(file, options.prefix + EMBEDDING):
+            for i, row in enumerate(batch):
                 report.rows += 1
-                rows.add(row)
+                rows.add(row, vector=None if vectors is None else vectors[i])
             if progress is not None:
                 progress(report.rows)
     if not rows.ids:
         why = "; ".join(report.notes(options.timezone)) or "there are no rows"
         raise DataError("no_rows", f"{', '.join(str(file.path) for file in files)}: no usable comment: {why}")
     return rows.table(), report
+
+
+def _batches(file: RowFile, embedding: str) -> Iterator[tuple[list[Row], Floats | None]]:
+    """Rows, and their embeddings apart where the file holds them as an array: (rows, width), NaN where one has none.
+
+    256 numbers a row as Python objects would cost more than everything else about the row.
+    """
+    tables = file.tables()
+    if tables is None:
+        yield from ((batch.rows, None) for batch in file.batches())
+        return
+    for table in tables:
+        vectors = None
+        if embedding in table.column_names and pa.types.is_fixed_size_list(table.schema.field(embedding).type):
+            column = table.column(embedding).combine_chunks()
+            flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+            vectors = None if column.null_count else flat.reshape(len(column), column.type.list_size)
+        if vectors is not None:
+            table = table.drop_columns([embedding])  # noqa: PLW2901
+        yield [row for batch in table.to_batches() for row in table_rows(batch)], vectors
 
 
 class _Rows:
@@ -152,7 +174,7 @@ class _Rows:
         self._embeddings: dict[int, Any] = {}
         self._seen: set[str] = set()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: Row, *, vector: Floats | None = None) -> None:
         columns, report = self._options.columns, self._report
         if BAD_ROW in row:
             report.leave_out("it cannot be read", report.rows)
@@ -177,6 +199,8 @@ class _Rows:
                 found = None
             self._labels[task.name].append(found)
         self._rest(row, at)
+        if vector is not None:
+            self._embeddings[at] = vector
         report.kept += 1
 
     def _id(self, cell: Any) -> str:
@@ -277,7 +301,8 @@ class _Rows:
 
     def _embedding_array(self, count: int) -> Floats | None:
         """(n, width). Raises DataError `embeddings_differ`."""
-        self._report.embeddings_missing = count - len(self._embeddings)
+        whole = sum(bool(np.isfinite(cell).all()) for cell in self._embeddings.values())
+        self._report.embeddings_missing = count - whole
         if not self._embeddings:
             return None
         width = len(next(iter(self._embeddings.values())))
