@@ -18,7 +18,7 @@ _LEAST_SHARE = 0.1
 _LIFT = 1.5
 _NAMED_SHARE = 0.4  # of the comments that the cause named first must account for
 _PAIR_GAIN = 1.5  # a pair must be that much more special than each of its values …
-_PAIR_SHARE = 0.75  # … and account for this part of what they do
+_PAIR_SHARE = 0.6  # … and account for this part of what they do
 _MOST = 10
 
 
