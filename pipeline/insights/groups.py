@@ -15,11 +15,15 @@ from pipeline.insights.key_phrases import Phrase, key_phrases
 from pipeline.insights.linkage import Likeness, average_linkage
 from pipeline.insights.table import MISSING, FeedbackTable, Ints
 from pipeline.insights.terms import Terms
-from pipeline.insights.weights import centered, term_weights
+from pipeline.insights.weights import centered, principal, term_weights
 
 _THRESHOLD = 0.2
 _THRESHOLD_TERMS = 0.12  # without embeddings
 _EMBEDDING_SHARE = 0.15
+_EMBEDDING_WIDTH = 64  # main directions of the embeddings that are compared: a quarter of the time
+_MOST_HOLDERS = (
+    1000  # comments that hold a term: one incident is hardly told more often, and time grows with its square
+)
 _DUPLICATE = 0.8  # Jaccard similarity of character 3-grams
 
 
@@ -61,7 +65,8 @@ def find_groups(
 def group_codes(table: FeedbackTable, terms: Terms, *, progress: Callable[[int], None] | None = None) -> Ints:
     """(n,) number of each row's group, a single comment being a group of its own."""
     duplicates = np.array(near_duplicate_groups(table.texts, threshold=_DUPLICATE, progress=progress), dtype=np.int64)
+    weights = term_weights(terms, most=_MOST_HOLDERS)
     if table.embeddings is None:
-        return average_linkage(Likeness(term_weights(terms)), _THRESHOLD_TERMS, start=duplicates)
-    likeness = Likeness(term_weights(terms), centered(table.embeddings), _EMBEDDING_SHARE)
+        return average_linkage(Likeness(weights), _THRESHOLD_TERMS, start=duplicates)
+    likeness = Likeness(weights, principal(centered(table.embeddings), _EMBEDDING_WIDTH), _EMBEDDING_SHARE)
     return average_linkage(likeness, _THRESHOLD, start=duplicates)

@@ -2,7 +2,8 @@
 
 Average linkage is reducible: merging every pair of mutual nearest neighbours at once gives the same tree as merging
 the closest pair alone, one after the other (Murtagh 1983). And a cluster whose nearest neighbour is not alike enough
-stays as it is for good, so that it drops out. Each round is one sparse product over what is left.
+stays as it is for good, so that it drops out. Nor does a merger change the nearest neighbour of a cluster that is not
+next to it: each round is one sparse product of those that merged, or whose neighbour did, with what is left.
 """
 
 from dataclasses import dataclass
@@ -37,26 +38,33 @@ def average_linkage(likeness: Likeness, threshold: float, *, start: Ints | None 
     """
     count = likeness.terms.shape[0]
     cluster = _renumbered(np.arange(count) if start is None else start)
-    active = np.unique(cluster)
-    while len(active) > 1:
-        best, value = _nearest(likeness, cluster, active, threshold)
-        alike = value >= threshold
-        partner = np.where(alike, best, -1)
-        mutual = alike & (partner[np.where(alike, best, 0)] == np.arange(len(active)))
-        first = np.flatnonzero(mutual & (np.arange(len(active)) < best))
-        if not len(first):
-            break
-        target = np.arange(cluster.max() + 1)
-        target[active[best[first]]] = active[first]
+    numbers = int(cluster.max(initial=-1)) + 1
+    best = np.full(numbers, -1, dtype=np.int64)
+    value = np.full(numbers, -1.0)
+    active = np.arange(numbers)
+    stale = active
+    while len(stale):
+        best[stale], value[stale] = _nearest(likeness, cluster, active, stale, threshold)
+        active = active[value[active] >= threshold]
+        partner = best[active]
+        first = active[(best[partner] == active) & (value[partner] >= threshold) & (active < partner)]
+        second = best[first]
+        target = np.arange(numbers)
+        target[second] = first
         cluster = target[cluster]
-        gone = np.zeros(len(active), dtype=np.bool_)
-        gone[best[first]] = True
-        active = active[alike & ~gone]
+        gone = np.zeros(numbers, dtype=np.bool_)
+        gone[second] = True
+        active = active[~gone[active]]
+        merged = gone.copy()
+        merged[first] = True
+        stale = active[merged[active] | merged[best[active]]]
     return _renumbered(cluster)
 
 
-def _nearest(likeness: Likeness, cluster: Ints, active: Ints, threshold: float) -> tuple[Ints, npt.NDArray[np.float64]]:
-    """For each active cluster its nearest other one, as index into `active`, and how alike they are (-1: none)."""
+def _nearest(
+    likeness: Likeness, cluster: Ints, active: Ints, asked: Ints, threshold: float
+) -> tuple[Ints, npt.NDArray[np.float64]]:
+    """For each cluster asked for its nearest active one other than itself, and how alike they are (-1: none)."""
     place = np.full(int(cluster.max()) + 1, -1, dtype=np.int64)
     place[active] = np.arange(len(active))
     rows = np.flatnonzero(place[cluster] >= 0)
@@ -66,23 +74,28 @@ def _nearest(likeness: Likeness, cluster: Ints, active: Ints, threshold: float) 
     means = (members @ likeness.terms).tocsr()
     vectors = None if likeness.embeddings is None else np.asarray(members @ likeness.embeddings, dtype=np.float32)
     transposed = means.T.tocsr()
-    best = np.zeros(len(active), dtype=np.int64)
-    value = np.full(len(active), -1.0)
-    least = threshold - (likeness.share if vectors is not None else 0.0)
-    for begin in range(0, len(active), _CHUNK):
-        product = (means[begin : begin + _CHUNK] @ transposed).tocoo()
-        row, column, data = product.row + begin, product.col, product.data
-        keep = (data >= max(least, 0.0)) & (row != column)
-        row, column, data = row[keep], column[keep], data[keep].astype(np.float64)
+    best = np.full(len(asked), -1, dtype=np.int64)
+    value = np.full(len(asked), -1.0)
+    least = max(threshold - (likeness.share if vectors is not None else 0.0), 0.0)
+    for begin in range(0, len(asked), _CHUNK):
+        own = place[asked[begin : begin + _CHUNK]]
+        product = (means[own] @ transposed).tocoo()
+        keep = (product.data >= least) & (own[product.row] != product.col)
+        row, column, data = product.row[keep], product.col[keep], product.data[keep].astype(np.float64)
         if vectors is not None:
-            data += likeness.share * _dots(vectors, row, column)
+            # The embedding moves a pair by `share` at most: what lies twice that behind the row's best is not the best.
+            leading = np.zeros(len(own))
+            np.maximum.at(leading, row, data)
+            near = data >= leading[row] - 2 * likeness.share
+            row, column, data = row[near], column[near], data[near]
+            data += likeness.share * _dots(vectors, own[row], column)
         if not len(row):
             continue
         data = np.round(data, _DIGITS)
         order = np.lexsort((column, -data, row))
-        row, column, data = row[order], column[order], data[order]
-        found, where = np.unique(row, return_index=True)
-        best[found], value[found] = column[where], data[where]
+        found, where = np.unique(row[order], return_index=True)
+        best[begin + found] = active[column[order][where]]
+        value[begin + found] = data[order][where]
     return best, value
 
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from pipeline.insights.table import Floats
 from pipeline.insights.terms import Terms
-from pipeline.insights.weights import centered, term_weights
+from pipeline.insights.weights import centered, principal, term_weights
 
 DIMENSIONS = 30
 _MOST_SHARE = 0.1  # of the comments that may hold a term which counts
-_MOST_FITTED = 50_000  # rows that the embeddings' directions are found on
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +30,7 @@ def read_space(terms: Terms, embeddings: Floats | None, *, seed: int = 0) -> Spa
     lexical = _unit(_latent(term_weights(terms, most_share=_MOST_SHARE), seed))
     if embeddings is None:
         return Space(lexical)
-    meant = centered(embeddings)
-    sample = meant[:: max(1, len(meant) // _MOST_FITTED)]
-    _, vectors = np.linalg.eigh(sample.T @ sample)
-    directions = vectors[:, ::-1][:, :DIMENSIONS]
-    return Space(_unit(np.hstack([lexical, _unit(meant @ directions)])))
+    return Space(_unit(np.hstack([lexical, principal(centered(embeddings), DIMENSIONS)])))
 
 
 def _latent(weights: Any, seed: int) -> Floats:
