@@ -60,10 +60,10 @@ def read_terms(
     within = _within(new)
     for row, (words, joined) in enumerate(zip(plain, documents, strict=True)):
         # A new word's parts count too: others may write only one of them.
-        parts = (part for word in joined for part in within.get(word, ()))
+        inside = [part for word in joined for part in within.get(word, ())]
         held = {
             index.setdefault(word, len(index))
-            for word in (*words, *joined, *parts)
+            for word in (*words, *joined, *inside)
             if word != BREAK and word not in stop_words
         }
         rows += [row] * len(held)
