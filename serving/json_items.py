@@ -14,6 +14,7 @@ LONGEST_ITEM = 1 << 20
 
 _READ = 1 << 18  # bytes
 _SPACE = " \t\n\r"
+_NUMBER = ".eE+-0123456789"
 _STARTS = frozenset('{["-0123456789tfn')
 
 
@@ -81,8 +82,8 @@ class _Window:
                 end = None
             except ValueError:
                 raise _not_json() from None
-            # What ends where the window ends may go on: 12 of 123.
-            if end is not None and (end < len(self._text) or self._ended):
+            # What ends where the window ends may go on: 12 of 123, and 1 of 1.5 or 1e+7 though the window has "1." or "1e+".
+            if end is not None and (self._ended or self._text[end : end + 3].strip(_NUMBER)):
                 self._at = end
                 return value
             if self._ended or len(self._text) - self._at > LONGEST_ITEM:

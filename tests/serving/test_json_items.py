@@ -40,6 +40,16 @@ def test_items_are_those_of_a_parse_at_once(
     assert found == items
 
 
+@pytest.mark.parametrize("number", ["1.5", "-1.25e+17", "1E-05", "123", "0"])
+@pytest.mark.parametrize("read", range(1, 24))
+def test_numbers_are_whole_wherever_a_piece_ends(
+    path: Path, number: str, read: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_READ", read)
+    path.write_text(f'{{"items": [{number}, [{number}], {number}]}}')
+    assert list(json_items(path)) == [json.loads(number), [json.loads(number)], json.loads(number)]
+
+
 @given(body=st.binary(max_size=60), read=st.integers(1, 9))
 def test_no_bytes_are_more_than_refused(path: Path, body: bytes, read: int) -> None:
     for start in (b"", b'{"items": ['):
