@@ -65,7 +65,9 @@ def test_workers_and_cache_change_no_answer(run: Callable[..., tuple[ScoreSummar
 def test_no_process_stays(run: Callable[..., Any]) -> None:
     before = psutil.Process().children(recursive=True)  # of other tests in this process
     run("out.jsonl", workers=2)
-    assert [child for child in psutil.Process().children() if child not in before and _scores(child)] == []
+    assert [
+        child for child in psutil.Process().children(recursive=True) if child not in before and _scores(child)
+    ] == []
 
 
 def test_a_killed_worker_is_told_and_the_run_goes_on_from_there(
