@@ -82,7 +82,7 @@ class _Window:
                 end = None
             except ValueError:
                 raise _not_json() from None
-            # What ends where the window ends may go on: 12 of 123, and 1 of 1.5 and 1e+7 where it ends in "1." or "1e+".
+            # What ends where the window ends may go on: 12 of 123, or 1 of 1.5 where the window ends in "1.".
             if end is not None and (self._ended or self._text[end : end + 3].strip(_NUMBER)):
                 self._at = end
                 return value
