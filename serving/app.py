@@ -28,6 +28,7 @@ from serving.uploads import Uploads
 
 if TYPE_CHECKING:
     from serving.keeping import Keeper
+    from serving.page.board import Board
 
 
 OPENAPI_PATH = "/openapi.json"
@@ -47,7 +48,14 @@ class Application(FastAPI):
         limited: ASGIApp = BodyLimit(inner, max_bytes=self.settings.max_body_bytes, timeout=self.settings.read_timeout)
         if self.settings.store is not None:
             limited = Uploads(limited, inner=inner, settings=self.settings)
-        guarded = Access(limited, ring=self.state.ring, scopes=self.state.scopes, limits=self.state.limits)
+        board: Board | None = self.state.board
+        guarded = Access(
+            limited,
+            ring=self.state.ring,
+            scopes=self.state.scopes,
+            limits=self.state.limits,
+            sessions=None if board is None else board.sessions,
+        )
         envelope = Envelope(guarded, metrics=self.state.engine.metrics, known_hosts=self.settings.known_hosts)
         tracing = self.state.engine.tracing
         return envelope if tracing is None else tracing.wrap(envelope)
@@ -63,6 +71,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
     keeper = _keeper(engine, settings)
     try:
         ring = open_ring(settings, keeper)
+        board = _board(keeper, ring)
     except FeedbackError:
         if keeper is not None:
             keeper.threads.close()
@@ -85,6 +94,7 @@ def create_app(settings: ServeSettings) -> FastAPI:
     app.state.ring = ring
     app.state.limits = RateLimits(None if settings.figures is None else settings.figures / "rates")
     app.state.keeper = keeper
+    app.state.board = board
     routers = _routers(stored=keeper is not None)
     for router in routers:
         app.include_router(router)
@@ -102,10 +112,12 @@ def _routers(*, stored: bool) -> list[APIRouter]:
     found = [routes.router, health.router]
     if stored:
         from serving import erasure_routes, feedback_routes, job_routes, original_routes
+        from serving.page import login_routes
+        from serving.page import routes as page_routes
         from serving.webhooks import routes as webhook_routes
 
         found += [feedback_routes.router, erasure_routes.router, original_routes.router, job_routes.router]
-        found.append(webhook_routes.router)
+        found += [webhook_routes.router, page_routes.router, login_routes.router]
     return found
 
 
@@ -131,6 +143,8 @@ def _lifespan(*, follows: bool) -> Callable[[FastAPI], AbstractAsyncContextManag
         yield
         for task in tasks:
             task.cancel()
+        if app.state.board is not None:
+            app.state.board.close()
         await ring.close()
         app.state.limits.close()
         if keeper is not None:
@@ -147,6 +161,15 @@ def _keeper(engine: Engine, settings: ServeSettings) -> "Keeper | None":
     from serving.keeping import open_keeper
 
     return open_keeper(engine, settings)
+
+
+def _board(keeper: "Keeper | None", ring: KeyRing) -> "Board | None":
+    """The page, which shows what a store holds."""
+    if keeper is None:
+        return None
+    from serving.page.board import open_board
+
+    return open_board(keeper, ring)
 
 
 def open_ring(settings: ServeSettings, keeper: "Keeper | None") -> KeyRing:

@@ -18,6 +18,8 @@ from serving.metrics import Metrics
 from serving.problems import INTERNAL, problem_response
 
 DOCS_PATH = "/docs"
+PAGE_PATH = "/dashboard"
+STATIC_PATH = "/dashboard/static/"
 
 _LOGGER = logging.getLogger("fankui.serving")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -37,10 +39,23 @@ _DOCS_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; connect-src 'self'; "
     "style-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https://fastapi.tiangolo.com"
 )
+# The page's own files and nothing else: no inline script or style, no frame, no form to elsewhere.
+_PAGE_POLICY = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "img-src 'self' data:"
+)
+_KEPT = "private, max-age=31536000, immutable"  # files whose path holds their digest
 _SECURITY = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in SECURITY_HEADERS.items()]
-_DOCS_SECURITY = [
-    (name, _DOCS_POLICY.encode("ascii") if name == b"content-security-policy" else value) for name, value in _SECURITY
-]
+
+
+def _changed(**changes: str) -> list[tuple[bytes, bytes]]:
+    told = {name.replace("_", "-").encode("ascii"): value.encode("ascii") for name, value in changes.items()}
+    return [(name, told.get(name, value)) for name, value in _SECURITY]
+
+
+_DOCS_SECURITY = _changed(content_security_policy=_DOCS_POLICY)
+_PAGE_SECURITY = _changed(content_security_policy=_PAGE_POLICY)
+_STATIC_SECURITY = _changed(content_security_policy=_PAGE_POLICY, cache_control=_KEPT)
 
 
 class Envelope:
@@ -65,7 +80,7 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 # None of these is set by what is inside, so none can stand there twice.
-                added = _SECURITY if scope["path"] != DOCS_PATH else _DOCS_SECURITY
+                added = _security(scope["path"], status)
                 message["headers"] = [*message["headers"], *added, (b"x-request-id", identity.encode("ascii"))]
             await send(message)
 
@@ -105,6 +120,14 @@ class Envelope:
             **state.get("log", {}),
         }
         _LOGGER.info("request", extra={"fields": fields})
+
+
+def _security(path: str, status: int) -> list[tuple[bytes, bytes]]:
+    if path == DOCS_PATH:
+        return _DOCS_SECURITY
+    if not path.startswith(PAGE_PATH):
+        return _SECURITY
+    return _STATIC_SECURITY if path.startswith(STATIC_PATH) and status == 200 else _PAGE_SECURITY
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

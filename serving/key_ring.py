@@ -58,6 +58,15 @@ class KeyRing:
             found = self._open(shown)
         return found
 
+    async def holder(self, id: str) -> ApiKey | None:  # noqa: A002
+        """The key with that id, usable or not, for a session that was opened with it."""
+        if time.monotonic() - self._tried_at > 2 * self._seconds:
+            await self.look(least=self._seconds)
+        found = self._keys.get(id)
+        if found is not None:
+            self._used[id] = datetime.now(UTC)
+        return found
+
     async def look(self, *, least: float = 0.0) -> None:
         """Read the keys again unless that was tried within the last `least` seconds."""
         if self._shelf is None:

@@ -36,7 +36,7 @@ def answer_requests(app: FastAPI, listening: socket.socket, settings: ServeSetti
     # What was loaded stays: looking through it for garbage took 20 to 30 ms, in the middle of somebody's request.
     gc.collect()
     gc.freeze()
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             http=patient_protocol(settings.read_timeout),
@@ -51,6 +51,20 @@ def answer_requests(app: FastAPI, listening: socket.socket, settings: ServeSetti
             proxy_headers=False,
             timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=settings.shutdown_timeout,
-        )
+        ),
+        app,
     )
     server.run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of those who watch the page, which last until somebody does, before it waits for requests."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._application = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._application.state.board is not None:
+            self._application.state.board.feed.close()
+        await super().shutdown(sockets)

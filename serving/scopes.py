@@ -38,12 +38,25 @@ NEEDED: dict[str, frozenset[str]] = {
 }
 """Method and path -> the scopes of which one is enough; admin always is."""
 
+PAGE: dict[str, frozenset[str]] = {
+    "GET /dashboard": frozenset({READ}),
+    "GET /dashboard/login": OPEN,
+    "POST /dashboard/login": OPEN,
+    "POST /dashboard/logout": frozenset({READ}),
+    "GET /dashboard/static/{version}/{name}": OPEN,
+    "GET /dashboard/figures": frozenset({READ}),
+    "GET /dashboard/queue": frozenset({READ}),
+    "GET /dashboard/events": frozenset({READ}),
+    "GET /dashboard/feedback/{id}/evidence": frozenset({READ}),
+}
+"""Likewise for the page, which the API's documentation leaves out."""
+
 ANY = frozenset({SCORE, WRITE, READ, ADMIN})
 """Of a path that does not exist: who has a key is told so."""
 
 
 class Scopes:
-    """The table above, for the routes of one application."""
+    """The tables above, for the routes of one application."""
 
     def __init__(self, routes: Iterable[Any], *, open_paths: Set[str]) -> None:
         """`open_paths` need no key here. Raises ValueError where a route has no line in the table."""
@@ -51,10 +64,11 @@ class Scopes:
         for route in routes:
             for method in sorted(route.methods):
                 line = f"{method} {route.path}"
-                if line not in NEEDED:
+                needed = NEEDED.get(line, PAGE.get(line))
+                if needed is None:
                     raise ValueError(f"the route {line} has no line in serving/scopes.py")
                 if (method, route.path, OPEN) not in lines:
-                    lines.append((method, route.path, NEEDED[line]))
+                    lines.append((method, route.path, needed))
         self._plain = {(method, path): needed for method, path, needed in lines if "{" not in path}
         # All of them, for the router's patterns match more than the path itself: a line feed may follow.
         self._patterns = [(method, compile_path(path)[0], needed) for method, path, needed in lines]

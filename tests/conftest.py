@@ -94,6 +94,15 @@ def java() -> Path:
 
 
 @pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser that the page is tested in; skips where there is none."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
     """A PostgreSQL that runs; skips where it is not installed. A test that stops it starts it again."""
     binaries = find_binaries()

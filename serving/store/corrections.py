@@ -64,7 +64,7 @@ def of_feedback(connection: Connection, ids: list[str]) -> list[Row[Any]]:
 def _holding(row: Row[Any], correction: Correction, schema: LabelSchema) -> dict[str, Any]:
     """The columns that lists are filtered by, and whether it is grave, by the label that holds from now on."""
     values: dict[str, Any] = {"grave": row.grave}
-    if correction.task in ("category", "urgency") and isinstance(correction.label, str):
+    if correction.task in ("category", "urgency", "sentiment") and isinstance(correction.label, str):
         values[correction.task] = correction.label
     task = schema.task(correction.task)
     if task.kind is Kind.ORDINAL and task.labels[-1].alert:

@@ -83,6 +83,7 @@ def store(connection: Connection, new: NewFeedback) -> bool:
         "zone": decision["zone"],
         "category": label_of(new.result, "category"),
         "urgency": label_of(new.result, "urgency"),
+        "sentiment": label_of(new.result, "sentiment"),
         "grave": is_grave(new.schema, new.result),
         "due_at": due_at,
         "status": NEW,

@@ -49,7 +49,11 @@ def clean_environment(home: Path) -> dict[str, str]:
 def test_shipped_files_are_in_the_wheel(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
     tracked = subprocess.run(
-        ["git", "ls-files", "data", "models/default"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "data", "models/default", "serving/page"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     missing = [name for name in tracked.stdout.split() if name not in packed]
     assert missing == []

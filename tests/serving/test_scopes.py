@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from serving.scopes import ANY, NEEDED, OPEN, Scopes
+from serving.page import login_routes
+from serving.page import routes as page_routes
+from serving.scopes import ANY, NEEDED, OPEN, PAGE, Scopes
 
 
 def test_every_line_is_a_route_and_every_route_has_a_line(make_app: Callable[..., FastAPI], tmp_path: Path) -> None:
@@ -18,6 +21,15 @@ def test_every_line_is_a_route_and_every_route_has_a_line(make_app: Callable[...
         method, _, path = line.partition(" ")
         security = document["paths"][path][method.lower()].get("security", [])
         assert security == ([{"bearer": sorted(needed)}, {"key": sorted(needed)}] if needed else [])
+
+
+def test_every_line_of_the_page_is_a_route_of_its_own() -> None:
+    routes: list[Any] = [*page_routes.router.routes, *login_routes.router.routes]
+    assert {f"{method} {route.path}" for route in routes for method in route.methods} == set(PAGE)
+    assert set(PAGE) & set(NEEDED) == set()
+    assert {line for line, needed in PAGE.items() if not needed} == {
+        "GET /dashboard/login", "POST /dashboard/login", "GET /dashboard/static/{version}/{name}"
+    }  # fmt: skip
 
 
 def test_a_route_without_a_line_does_not_start() -> None:

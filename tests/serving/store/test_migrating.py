@@ -1,6 +1,8 @@
 """Migrations: to the form that the code has, once, whoever starts, and all or nothing."""
 
 import threading
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,19 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.ddl.impl import DefaultImpl
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Table, inspect, text
+from sqlalchemy import Connection, Table, inspect, text
 
 from pipeline.errors import ConfigError
+from pipeline.schema import LabelSchema
+from serving.store import corrections, records
+from serving.store.corrections import Correction
 from serving.store.database import Database, open_database
 from serving.store.migrating import upgrade, version
+from serving.store.records import NewFeedback
 from serving.store.tables import metadata
+from tests.stored_comments import NOON
 
-NEWEST = "0006"
+NEWEST = "0007"
 
 
 def test_the_tables_are_those_of_the_code(database: Database) -> None:
@@ -87,3 +94,29 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
     assert refused.value.code == "store_unavailable"
     assert "SQLITE_NOTADB" in refused.value.message
     database.close()
+
+
+def test_comments_of_before_get_the_sentiment_that_holds(
+    database: Database, make_new: Callable[..., NewFeedback], schema: LabelSchema
+) -> None:
+    def fill(connection: Connection) -> None:
+        for identity in ("a", "b"):
+            records.store(connection, make_new(identity))
+        for minute, label in enumerate(("positive", "neutral")):
+            row = records.find(connection, "b", lock=True)
+            assert row is not None
+            now = NOON + timedelta(minutes=minute)
+            corrections.correct(connection, row, Correction("sentiment", label, "li"), schema=schema, now=now)
+        before = (
+            "DROP INDEX ix_feedback_figures",
+            "DROP INDEX ix_feedback_open",
+            "ALTER TABLE feedback DROP COLUMN sentiment",
+            "UPDATE alembic_version SET version_num = '0006'",
+        )
+        for statement in before:
+            connection.execute(text(statement))
+
+    database.write(fill)
+    upgrade(database)
+    found = database.read(lambda connection: list(connection.execute(text("SELECT id, sentiment FROM feedback"))))
+    assert {row.id: row.sentiment for row in found} == {"a": "negative", "b": "neutral"}
