@@ -1,8 +1,10 @@
 """The page in a real Chromium, over a server of two workers: live, filters, details, changes, keyboard, contrast."""
 
 import signal
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +12,14 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+import uvicorn
 from playwright.sync_api import Page, expect
 
 from serving.api_keys import new_key
+from serving.app import create_app
 from serving.key_file import KeyFile
+from serving.page.panels import FiredAlert, ForecastPoint, HotIssue
+from serving.settings import ServeSettings
 from tests.conftest import RunningServer
 from tests.page_seed import comments
 from tests.serving.page.conftest import Watched
@@ -300,6 +306,50 @@ def test_a_key_opens_the_page_and_its_end_closes_it(
     file.put(replace(reader, revoked_at=datetime.now(UTC)))
     expect(page).to_have_url(f"{server.url}/dashboard/login", timeout=9000)
     assert time.monotonic() - started < 7.0  # keys are read every five seconds, streams look every second
+
+
+class Found:
+    """Insights that somebody found; the page itself looks for none."""
+
+    def hot_issues(self, connection: Any, part: Any) -> list[HotIssue]:
+        return [
+            HotIssue("t1", "显示签收 没收到", 40, 0.9, None, 0.8, "显示已签收,可我根本没收到", "logistics"),
+            HotIssue("t2", f"退款{CANARY}", 12, 0.4, 0.5, 0.9, CANARY, None),
+        ]
+
+    def forecast(self, connection: Any, part: Any, *, hours: int) -> list[ForecastPoint]:
+        return [ForecastPoint(datetime(2030, 1, day), 20.0 + day, 12.0, 33.0) for day in range(1, 8)]
+
+    def alerts(self, connection: Any, part: Any) -> list[FiredAlert]:
+        return [FiredAlert("a1", "物流负面连续三天偏高", 40, 12.5, datetime.now(UTC), ("华东1店 物流配送",))]
+
+
+@pytest.fixture
+def with_insights(linear_bundle: Path, tmp_path: Path) -> Iterator[str]:
+    """The URL of a server in a thread of ours, whose page is given insights."""
+    app = create_app(ServeSettings(model=str(linear_bundle), store=str(tmp_path / "store.db")))
+    app.state.board.insights = Found()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        app.state.board.feed.close()
+        server.should_exit = True
+        thread.join(20)
+
+
+def test_insights_have_their_panels_where_there_are_any(open_page: Open, with_insights: str) -> None:
+    page = open_page(f"{with_insights}/dashboard").page
+    expect(page.locator("#alerts")).to_contain_text("物流负面连续三天偏高")
+    expect(page.locator("#alerts")).to_contain_text("华东1店 物流配送")
+    expect(page.locator("#hot-issues li")).to_have_count(2)
+    expect(page.locator("#hot-issues")).to_contain_text("<img src=x")
+    assert violations(page) == []
+    page.click("#hot-issues button")
+    expect(page.locator("#filter-category")).to_have_value("logistics")
+    assert page.evaluate("window.hurt") is None
 
 
 def test_a_server_that_ends_lets_those_go_who_watch(
