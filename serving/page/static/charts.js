@@ -47,7 +47,7 @@ function band(points, before) {
   const hidden = { type: "line", stack: "band", symbol: "none", lineStyle: { opacity: 0 }, silent: true };
   return [
     { ...hidden, name: "", data: [...gap, ...points.map((point) => point.low)], tooltip: { show: false } },
-    { ...hidden, name: word("chart.forecast"), data: [...gap, ...points.map((point) => point.high - point.low)], areaStyle: { color: color("accent"), opacity: 0.18 } },
+    { ...hidden, name: word("chart.forecast"), data: [...gap, ...points.map((point) => point.high - point.low)], areaStyle: { color: color("accent"), opacity: 0.18 }, itemStyle: { color: color("accent"), opacity: 0.3 } },
     { name: word("chart.expected"), type: "line", data: [...gap, ...points.map((point) => point.expected)], symbol: "none", lineStyle: { type: "dashed", color: color("accent") }, itemStyle: { color: color("accent") } },
   ];
 }
