@@ -19,8 +19,9 @@ class Watched:
     expected: tuple[str, ...] = ()  # beginnings of errors that are meant
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: Path) -> Iterator[Browser]:
+    """Of one module: as long as it is open Playwright's event loop runs, and tests of others could not run theirs."""
     with sync_playwright() as playwright:
         # As root, as in containers, Chromium's sandbox does not start.
         found = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
