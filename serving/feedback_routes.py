@@ -27,7 +27,7 @@ from serving.intake import check_media_type
 from serving.keeping import Keeper
 from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, MODEL_CHOICE, STORED_HEADERS, body_of, guarded
 from serving.problems import RequestProblem
-from serving.recording import Post, feedback_erased
+from serving.recording import Answer, Post, feedback_erased
 from serving.routes import EngineDep
 from serving.store import corrections, cursor, records, redaction, statuses
 from serving.store.corrections import Correction
@@ -112,6 +112,11 @@ async def post_feedback(request: Request, keeper: KeeperDep, engine: EngineDep) 
     post = Post(comment, digest_of(document, keeper.recorder.secret), owner_of(request), key, model)
     answer = await keeper.recorder.record(post, receive=request.receive)
     engine.metrics.recorded("replayed" if answer.replayed else "stored")
+    return acknowledged(answer)
+
+
+def acknowledged(answer: Answer) -> Response:
+    """What was stored, and that it was before where the key had been used."""
     headers = {"Location": answer.location}
     if answer.replayed:
         headers["Idempotent-Replayed"] = "true"

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from serving.api_keys import ADMIN, ApiKey
 from serving.feedback_answers import dumps
 from serving.feedback_bodies import read_key
-from serving.feedback_routes import KeeperDep, owner_of
+from serving.feedback_routes import KeeperDep, acknowledged, owner_of
 from serving.job_answers import job
 from serving.job_shapes import JobAnswer, JobList, JobStatus
 from serving.keeping import Keeper
@@ -52,10 +52,7 @@ async def post_job(
     key = read_key(request.scope["headers"])
     answer = await keeper.intake.take(upload, owner=owner_of(request), key=key, text_column=text_column, sheet=sheet)
     engine.metrics.job("replayed" if answer.replayed else "queued")
-    headers = {"Location": answer.location}
-    if answer.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    return Response(answer.body, status_code=answer.status, headers=headers, media_type="application/json")
+    return acknowledged(answer)
 
 
 @router.get("/jobs", summary="List jobs", responses={200: {"model": JobList}, **guarded(422, 503)})
