@@ -65,15 +65,10 @@ class FeedbackTokenizer:
 
     def windows(self, text: str) -> list[tuple[int, int]]:
         """Spans of the text that fit one input each, cut behind clauses where possible."""
-        if self._cost(text) <= self.body:
-            return [(0, len(text))]
-        return cut_windows(text, limit=self.body, cost=self._cost)
-
-    def _cost(self, text: str) -> int:
-        """Tokens of a text; of one that fits whatever they are, the most that they can be, without looking."""
         # Lower-case, because that can be longer: İ becomes two characters. Nothing else a tokenizer does adds any.
-        most = len(text.lower()) * self.most_tokens
-        return most if most <= self.body else self.count(text)
+        if len(text.lower()) * self.most_tokens <= self.body:
+            return [(0, len(text))]
+        return cut_windows(text, limit=self.body, cost=self.count)
 
     def known_fraction(self, text: str) -> float:
         """Share of a text's tokens that the vocabulary holds; 0 for a text without tokens."""
