@@ -2,12 +2,14 @@
 
     python -m tests.bench.ablation --arm base --arm adversarial:network.adversarial=0.5 --arm linear:model=linear
     python -m tests.bench.ablation --by source --arm base --arm linear:model=linear
+    python -m tests.bench.ablation --on $FANKUI_DATA/triage/dev.jsonl --on labelled/further.jsonl --arm base …
 
 Rows of `$FANKUI_DATA`/triage are cut into folds by groups of near-duplicates, or by source, so that a fold's domains
-are new to the model. Every arm answers each fold by models that saw the other folds (and the `--extra` files, less what
-is near to the fold or of its sources), with the best epoch, calibration and mix from rows held out of those. Finished
-folds are kept under `--out`, so that a stopped run goes on. Differences to the first arm are paired, with bootstrap
-intervals over the rows.
+are new to the model. With `--on` there is one fold, the rows of these files, for an encoder that has learnt from the
+labels of train.jsonl and would know its folds already; what is near to them is left out of train.jsonl. Every arm
+answers each fold by models that saw the other folds (and the `--extra` files, less what is near to the fold or of its
+sources), with the best epoch, calibration and mix from rows held out of those. Finished folds are kept under `--out`,
+so that a stopped run goes on. Differences to the first arm are paired, with bootstrap intervals over the rows.
 """
 
 import json
@@ -61,6 +63,7 @@ class Folds:
 def main(  # noqa: PLR0917
     arm: Annotated[list[str], typer.Option(help="NAME or NAME:key=value,key=value; the first one is the base.")],
     extra: Annotated[list[Path] | None, typer.Option(help="Labelled files that only train.")] = None,
+    on: Annotated[list[Path] | None, typer.Option(help="Measure on these files, by models from train.jsonl.")] = None,
     by: Annotated[str, typer.Option(help="group (near-duplicates) or source.")] = "group",
     folds: Annotated[int, typer.Option(help="How many.")] = 5,
     only: Annotated[int | None, typer.Option(help="Measure this many folds and leave the others.")] = None,
@@ -70,7 +73,10 @@ def main(  # noqa: PLR0917
 ) -> None:
     """Run every arm on every fold that is not done, then print the table."""
     schema = load_schema()
-    split = _folds(Path(os.environ["FANKUI_DATA"]) / "triage", extra or [], schema, by=by, count=folds)
+    triage = Path(os.environ["FANKUI_DATA"]) / "triage"
+    split = _folds(triage, extra or [], schema, by=by, count=folds)
+    if on:
+        split, by, folds = _apart(triage, on, extra or [], schema), "on", 1
     arms = [_arm(text) for text in arm]
     scored = {}
     for one in arms:
@@ -92,6 +98,19 @@ def _folds(triage: Path, extra: Sequence[Path], schema: LabelSchema, *, by: str,
     own = set(groups[: len(rows)].tolist())
     apart = np.array([fold[len(rows) + i] if groups[len(rows) + i] in own else -1 for i in range(len(more))], np.intp)
     return Folds(rows, fold[: len(rows)], more, apart)
+
+
+def _apart(triage: Path, on: Sequence[Path], extra: Sequence[Path], schema: LabelSchema) -> Folds:
+    measured = joined([read_rows(path, schema) for path in on])
+    train = read_rows(triage / "train.jsonl", schema)
+    more = joined([read_rows(path, schema) for path in extra])
+    groups = np.array(near_duplicate_groups([*measured.texts, *train.texts, *more.texts]))
+    near = np.isin(groups[len(measured) :], groups[: len(measured)])
+    train, more = (
+        rows.pick(np.flatnonzero(~part)) for rows, part in ((train, near[: len(train)]), (more, near[len(train) :]))
+    )
+    fold = np.array([0] * len(measured) + [-1] * len(train), np.intp)
+    return Folds(joined([measured, train]), fold, more, np.full(len(more), -1, np.intp))
 
 
 def _by_source(rows: Rows, more: Rows, count: int) -> Folds:
