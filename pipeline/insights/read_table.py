@@ -17,7 +17,8 @@ import pyarrow as pa
 from pipeline.columns import ColumnMap, parse_time, require_columns, text_of
 from pipeline.errors import DataError, FeedbackError
 from pipeline.gold import LabelMistake, parse_gold
-from pipeline.insights.table import NOT_MENTIONED, Aspects, Categories, FeedbackTable, Floats
+from pipeline.insights.series import DERIVED
+from pipeline.insights.table import NOT_MENTIONED, Aspects, Categories, FeedbackTable, Floats, Ints, Times
 from pipeline.parquet_rows import table_rows
 from pipeline.prepare import prepare
 from pipeline.privacy import mask
@@ -28,8 +29,10 @@ from pipeline.schema import Kind, LabelSchema
 EMBEDDING = "embedding"
 SURVEYS = ("nps", "csat", "ces")
 _NUMBERS = ("urgency_score", "satisfaction", "votes", "upvotes", "downvotes", "likes", *SURVEYS)
+_MOMENTS = ("due_at", "responded_at", "resolved_at", "overdue_at", "status_at")
+_CUSTOMER = "customer_ref"
 _NO_ATTRIBUTE = {
-    *("customer_ref", "received_at", "status_at", "responded_at", "resolved_at", "overdue_at", "due_at", "tier_at"),
+    *(_CUSTOMER, "received_at", "tier_at", *_MOMENTS),
     *(
         "truncated",
         "flags",
@@ -172,6 +175,8 @@ class _Rows:
         self._numbers: dict[str, dict[int, float]] = {}
         self._attributes: dict[str, dict[int, str]] = {}
         self._embeddings: dict[int, Any] = {}
+        self._moments: dict[str, dict[int, int]] = {}
+        self._customers: dict[int, str] = {}
         self._seen: set[str] = set()
 
     def add(self, row: Row, *, vector: Floats | None = None) -> None:
@@ -220,10 +225,8 @@ class _Rows:
         if found is None:
             self._report.times_unread += 1
             return None
-        if found.tzinfo is None:
-            self._report.times_without_zone += 1
-            found = found.replace(tzinfo=self._options.timezone)
-        return math.floor((found.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+        self._report.times_without_zone += found.tzinfo is None
+        return _seconds(found, self._options.timezone)
 
     def _rest(self, row: Row, at: int) -> None:
         columns, prefix = self._options.columns, self._options.prefix
@@ -237,6 +240,14 @@ class _Rows:
                 self._embeddings[at] = np.asarray(orjson.loads(cell) if isinstance(cell, str) else cell, np.float32)
             elif plain in _NUMBERS or plain == "sentiment_p_negative":
                 self._number(plain, cell, at)
+            elif plain in _MOMENTS:
+                moment = parse_time(cell)
+                if moment is not None:
+                    self._moments.setdefault(plain, {})[at] = _seconds(moment, self._options.timezone)
+            elif plain == _CUSTOMER:
+                self._customers[at] = str(cell)
+                if self._options.attributes is not None:
+                    self._attribute(name, cell, at)
             elif name == "metadata" and isinstance(cell, Mapping):
                 for key, value in cell.items():
                     self._attribute(str(key), value, at)
@@ -263,7 +274,6 @@ class _Rows:
 
     def table(self) -> FeedbackTable:
         count = len(self.ids)
-        times = np.array([np.datetime64("NaT") if time is None else np.datetime64(time, "s") for time in self._times])
         tasks = self._options.schema.tasks
         single = {task.name: task for task in tasks if task.kind in (Kind.SINGLE, Kind.ORDINAL)}
         labels = {
@@ -275,13 +285,15 @@ class _Rows:
         return FeedbackTable(
             ids=tuple(self.ids),
             texts=tuple(self._texts),
-            times=times.astype("datetime64[s]"),
+            times=_times(self._times),
             timezone=self._options.timezone,
             labels=labels,
             numbers={name: _column(cells, count) for name, cells in self._numbers.items()},
             aspects=None if aspects is None else _aspects(self._labels[aspects.name], aspects.keys),
             attributes=self._attribute_columns(count),
             embeddings=self._embedding_array(count),
+            moments={name: _times(cells.get(i) for i in range(count)) for name, cells in self._moments.items()},
+            customers=self._customer_codes(count),
         )
 
     def _attribute_columns(self, count: int) -> dict[str, Categories]:
@@ -293,11 +305,18 @@ class _Rows:
         columns = {}
         for name, cells in self._attributes.items():
             distinct = set(cells.values())
-            if wanted is None and not 2 <= len(distinct) <= min(_MOST_VALUES, max(2, len(cells) // _ROWS_A_VALUE)):
+            most = min(_MOST_VALUES, max(2, len(cells) // _ROWS_A_VALUE))
+            if wanted is None and name not in DERIVED and not 2 <= len(distinct) <= most:
                 continue
             shown = {value: mask(value).text for value in distinct}
             columns[name] = Categories.of(shown[cells[i]] if i in cells else None for i in range(count))
         return columns
+
+    def _customer_codes(self, count: int) -> Ints | None:
+        """Which rows are of one customer: whose they are is not kept."""
+        if not self._customers:
+            return None
+        return Categories.of(self._customers.get(i) or None for i in range(count)).codes
 
     def _embedding_array(self, count: int) -> Floats | None:
         """(n, width). Raises DataError `embeddings_differ`."""
@@ -315,6 +334,17 @@ class _Rows:
                 )
             found[i] = cell
         return found
+
+
+def _seconds(moment: datetime, timezone: ZoneInfo) -> int:
+    """Since 1970 in UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone)
+    return math.floor((aware.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
+
+
+def _times(seconds: Iterable[int | None]) -> Times:
+    found = [np.datetime64("NaT") if one is None else np.datetime64(one, "s") for one in seconds]
+    return np.array(found).astype("datetime64[s]")
 
 
 def _column(cells: Mapping[int, float], count: int) -> Floats:

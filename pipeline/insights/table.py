@@ -14,6 +14,7 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Days: TypeAlias = "npt.NDArray[np.datetime64]"
+Times: TypeAlias = "npt.NDArray[np.datetime64]"
 
 MISSING = -1
 NOT_MENTIONED = -128
@@ -77,6 +78,8 @@ class FeedbackTable:
     aspects: Aspects | None = None
     attributes: Mapping[str, Categories] = field(default_factory=dict)  # such as shop, product, channel
     embeddings: Floats | None = None  # (n, width), NaN throughout where a row has none
+    moments: Mapping[str, Times] = field(default_factory=dict)  # such as due_at, resolved_at: (n,) as `times`
+    customers: Ints | None = None  # (n,) a number for each customer_ref, MISSING where a row has none
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -129,6 +132,8 @@ class FeedbackTable:
             aspects=None if self.aspects is None else Aspects(self.aspects.keys, self.aspects.polarity[at]),
             attributes={name: column.take(at) for name, column in self.attributes.items()},
             embeddings=None if self.embeddings is None else self.embeddings[at],
+            moments={name: column[at] for name, column in self.moments.items()},
+            customers=None if self.customers is None else self.customers[at],
         )
 
 

@@ -25,6 +25,9 @@ class Period:
     first: date
     last: date
 
+    def days(self) -> list[date]:
+        return [self.first + timedelta(days=i) for i in range((self.last - self.first).days + 1)]
+
     def __str__(self) -> str:
         return f"{self.first} … {self.last}"
 

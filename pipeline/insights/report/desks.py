@@ -1,0 +1,199 @@
+"""The desks (queues) and how complaints are handled: overdue, grave, repeated, as far as the columns tell."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.insights.report.issues import is_grave, tells_grave
+from pipeline.insights.report.shares import Share, Verdict, difference, verdict
+from pipeline.insights.report.week import Week, rows_of
+from pipeline.insights.table import MISSING, FeedbackTable, Mask, Times
+
+_WORST = 3
+_LEAST = 5  # comments of a desk, below which it is not ranked
+_REPEATED_DAYS = 30
+_ANSWERED = ("resolved",)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share of the week's comments against the weeks before."""
+
+    now: Share
+    before: Share
+    p_value: float
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict(self.now, self.before, self.p_value)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "now": self.now.to_dict(),
+            "before": self.before.to_dict(),
+            "p_value": self.p_value,
+            "verdict": str(self.verdict),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A queue's week. `share`: overdue or grave, by which desks are ranked; `category`: what most of it is about."""
+
+    name: str
+    messages: int
+    share: Share
+    before: Share
+    category: str | None
+    category_share: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "desk": self.name,
+            "messages": self.messages,
+            "share": self.share.to_dict(),
+            "before": self.before.to_dict(),
+            "category": self.category,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """`by`: "overdue", "grave", or None where nothing ranks them; then `lacking` names the columns that are missing."""
+
+    by: str | None
+    worst: tuple[Desk, ...]
+    count: int  # desks that had comments in the week
+    lacking: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        worst = [desk.to_dict() for desk in self.worst]
+        return {"by": self.by, "desks": self.count, "worst": worst, "lacking": list(self.lacking)}
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """`overdue`, `repeated`: None where the columns do not tell."""
+
+    overdue: Rate | None
+    repeated: Rate | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "overdue": None if self.overdue is None else self.overdue.to_dict(),
+            "repeated": None if self.repeated is None else self.repeated.to_dict(),
+        }
+
+
+def find_desks(table: FeedbackTable, week: Week) -> Desks:
+    """The three worst, the worst first; those of fewer than five comments are not ranked."""
+    if "queue" not in table.attributes:
+        return Desks(None, (), 0, ("queue",))
+    column = table.attributes["queue"]
+    of_week, of_base = rows_of(table.days, week.period), rows_of(table.days, week.base)
+    present = int((column.counts(of_week) > 0).sum())
+    overdue = _overdue(table)
+    if overdue is not None and (overdue[1] & of_week).any():
+        bad, known, by = *overdue, "overdue"
+    elif tells_grave(table):
+        bad, known, by = is_grave(table), np.ones(len(table), dtype=np.bool_), "grave"
+    else:
+        return Desks(None, (), present, ("due_at", "status", "urgency"))
+    found = []
+    for name in column.values:
+        rows = column.is_value(name)
+        share, before = (_share(bad, known & rows & period) for period in (of_week, of_base))
+        if share.of >= _LEAST and share.count:
+            category, part = _category(table, rows & of_week)
+            found.append(Desk(name, int((rows & of_week).sum()), share, before, category, part))
+    # By what is sure of the share: a desk with one comment, overdue, is not worse than one with 50 of 80.
+    found.sort(key=lambda desk: (-desk.share.surely, desk.name))
+    return Desks(by, tuple(found[:_WORST]), present)
+
+
+def find_handling(table: FeedbackTable, week: Week) -> Handling:
+    """Overdue and repeat rates of the week against the weeks before."""
+    overdue, repeated = _overdue(table), _repeated(table)
+    return Handling(_rate(table, overdue, week), _rate(table, repeated, week))
+
+
+def _rate(table: FeedbackTable, of: tuple[Mask, Mask] | None, week: Week) -> Rate | None:
+    if of is None:
+        return None
+    bad, known = of
+    now, before = (_share(bad, known & rows_of(table.days, period)) for period in (week.period, week.base))
+    return Rate(now, before, difference(now, before)) if now.of else None
+
+
+def _share(bad: Mask, rows: Mask) -> Share:
+    return Share(int((bad & rows).sum()), int(rows.sum()))
+
+
+def _overdue(table: FeedbackTable) -> tuple[Mask, Mask] | None:
+    """(n,) overdue, and (n,) where that is known: answered, or due by the last moment that the file knows of."""
+    due, noted = table.moments.get("due_at"), table.moments.get("overdue_at")
+    late = np.zeros(len(table), dtype=np.bool_) if noted is None else ~np.isnat(noted)
+    status = table.attributes.get("status")
+    answered = _answered(table)
+    if due is None or (answered is None and status is None):
+        # A due time alone does not say whether somebody answered. What is noted as overdue does.
+        return None if noted is None else (late, np.ones(len(table), dtype=np.bool_))
+    answered = np.full(len(table), np.datetime64("NaT", "s")) if answered is None else answered
+    closed = np.zeros(len(table), dtype=np.bool_)
+    if status is not None:
+        for value in _ANSWERED:
+            closed |= status.is_value(value)
+    now = max(column[~np.isnat(column)].max() for column in _seen(table))
+    open_ = np.isnat(answered) & ~closed
+    passed = open_ & (due < now)
+    late |= (answered > due) | passed
+    return late, late | (~np.isnat(due) & (~np.isnat(answered) | passed))
+
+
+def _answered(table: FeedbackTable) -> Times | None:
+    """(n,) when somebody first answered; of the columns that tell, the first that a row has."""
+    found: Times | None = None
+    for name in ("responded_at", "resolved_at"):
+        column = table.moments.get(name)
+        if column is not None:
+            found = column.copy() if found is None else np.where(np.isnat(found), column, found)
+    changed, status = table.moments.get("status_at"), table.attributes.get("status")
+    if changed is not None and status is not None:
+        closed = np.zeros(len(table), dtype=np.bool_)
+        for value in _ANSWERED:
+            closed |= status.is_value(value)
+        done = np.where(closed, changed, np.datetime64("NaT", "s"))
+        found = done if found is None else np.where(np.isnat(found), done, found)
+    return found
+
+
+def _seen(table: FeedbackTable) -> list[Times]:
+    """Columns of what has happened, of which each holds something."""
+    happened = [table.times, *(column for name, column in table.moments.items() if name != "due_at")]
+    return [column for column in happened if not np.isnat(column).all()]
+
+
+def _repeated(table: FeedbackTable) -> tuple[Mask, Mask] | None:
+    """(n,) complaints of a customer who complained about the same category in the 30 days before; and where known."""
+    if table.customers is None or not table.negative.any():
+        return None
+    known = (table.customers != MISSING) & ~np.isnat(table.times) & (table.negative >= 0.5)
+    category = table.labels["category"].codes if "category" in table.labels else np.zeros(len(table), dtype=np.int64)
+    at = np.flatnonzero(known)
+    order = at[np.lexsort((table.times[at].astype(np.int64), category[at], table.customers[at]))]
+    again = np.zeros(len(table), dtype=np.bool_)
+    one, other = order[:-1], order[1:]
+    same = (table.customers[one] == table.customers[other]) & (category[one] == category[other])
+    soon = table.times[other] - table.times[one] <= np.timedelta64(_REPEATED_DAYS, "D")
+    again[other[same & soon]] = True
+    return again, known
+
+
+def _category(table: FeedbackTable, rows: Mask) -> tuple[str | None, float]:
+    if "category" not in table.labels:
+        return None, 0.0
+    counts = table.labels["category"].counts(rows)
+    if not counts.sum():
+        return None, 0.0
+    return table.labels["category"].values[int(counts.argmax())], float(counts.max() / counts.sum())

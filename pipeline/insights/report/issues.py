@@ -1,0 +1,228 @@
+"""The hot issues of a week: retellings of one incident and bursts of a day taken together, with causes and desk."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from pipeline.errors import DataError
+from pipeline.insights.causes import Causes, find_causes
+from pipeline.insights.fishbone import BoneShare, fishbone
+from pipeline.insights.groups import find_groups
+from pipeline.insights.hotness import hotness
+from pipeline.insights.incidents import find_incidents
+from pipeline.insights.key_phrases import key_phrases
+from pipeline.insights.quotes import examples
+from pipeline.insights.report.signs import Signs, plain, signs_of
+from pipeline.insights.report.week import BASE_WEEKS, Week, rows_of
+from pipeline.insights.series import Membership
+from pipeline.insights.significance import discoveries
+from pipeline.insights.table import FeedbackTable, Ints, Mask
+from pipeline.insights.terms import Terms
+
+_LEAST = 3  # comments of the week
+_MOST = 30  # issues that are looked at closely
+_NEGATIVE = 0.3  # of an issue's comments: what people praise is no issue
+_OVERLAP = 0.5  # of the smaller set of comments, from which a burst and a group are one issue
+_GROWTH_RATE = 0.01
+_GRAVE_SHARE, _LEAST_GRAVE = 0.3, 2
+_MOST_COMPARED = 2000  # other comments that the fishbone is compared with
+_BONE_SHARE = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Issue:
+    """`rows`: the week's, indices into the recent table; `earlier`: of the weeks before."""
+
+    rows: Ints
+    earlier: Ints
+    phrases: tuple[str, ...]
+    hotness: float
+    usual: float | None  # comments a week before; None where there is nothing before
+    growing: bool
+    grave: int
+    causes: Causes
+    bone: BoneShare | None
+    desk: str | None
+    category: str | None
+    quotes: tuple[str, ...]
+    ids: tuple[str, ...]
+    daily: tuple[int, ...]  # over the weeks of the base line and the week
+    signs: Signs | None
+    recognised: int  # comments of the week that the signs find
+
+    @property
+    def new(self) -> bool:
+        return self.usual == 0
+
+    @property
+    def is_grave(self) -> bool:
+        return self.grave >= max(_LEAST_GRAVE, _GRAVE_SHARE * len(self.rows))
+
+    def to_dict(self) -> dict[str, Any]:
+        first = self.causes.first
+        return {
+            "phrases": list(self.phrases),
+            "messages": len(self.rows),
+            "usual": None if self.usual is None else round(self.usual, 2),
+            "growing": self.growing,
+            "new": self.new,
+            "grave": self.grave,
+            "hotness": round(self.hotness, 1),
+            "cause": None if first is None else first.to_dict(),
+            "bone": None if self.bone is None else self.bone.key,
+            "desk": self.desk,
+            "category": self.category,
+            "quotes": list(self.quotes),
+            "ids": list(self.ids),
+            "signs": None if self.signs is None else self.signs.to_dict(),
+            "recognised": self.recognised,
+        }
+
+
+def find_issues(
+    recent: FeedbackTable, terms: Terms, members: Membership, week: Week, *, base_days: int
+) -> tuple[Issue, ...]:
+    """The hottest first, at most 30. `base_days`: of the weeks before that lie within the data."""
+    of_week = rows_of(recent.days, week.period)
+    sets = _candidates(recent, terms, members, week, of_week)
+    if not sets:
+        return ()
+    heats = hotness(recent, sets)
+    order = sorted(range(len(sets)), key=lambda i: (-heats[i].score, -len(sets[i]), int(sets[i][0])))[:_MOST]
+    sets, scores = [sets[i] for i in order], [heats[i].score for i in order]
+    codes = np.full(len(recent), -1, dtype=np.int64)
+    for i in reversed(range(len(sets))):  # a comment of two issues tells of the hotter one
+        codes[sets[i]] = i
+    phrases = key_phrases(terms, codes, len(sets))
+    weeks = base_days / 7 if base_days >= 7 else None
+    growing = _growing(sets, of_week, weeks)
+    texts = plain(recent.texts)
+    return tuple(
+        _issue(
+            recent, members, week, rows, of_week, texts,
+            phrases=tuple(phrase.text for phrase in phrases[i]), score=scores[i], weeks=weeks, growing=bool(growing[i]),
+        )
+        for i, rows in enumerate(sets)
+    )  # fmt: skip
+
+
+def _candidates(
+    recent: FeedbackTable, terms: Terms, members: Membership, week: Week, of_week: Mask
+) -> list[Ints]:
+    """Sets of rows that share nothing or little: groups of retellings, and bursts joined to the group they are of."""
+    sets = [group.rows for group in find_groups(recent, terms, least=_LEAST) if of_week[group.rows].sum() >= _LEAST]
+    owner = np.full(len(recent), -1, dtype=np.int64)
+    for i, rows in enumerate(sets):
+        owner[rows] = i
+    for day in week.period.days():
+        try:
+            incidents = find_incidents(recent, members, day)
+        except DataError:  # too few days before: groups alone tell
+            continue
+        for incident in incidents:
+            _join(sets, owner, incident.rows)
+    told = bool(recent.negative.any())
+    return [
+        rows
+        for rows in sets
+        if of_week[rows].sum() >= _LEAST and (not told or recent.negative[rows].mean() >= _NEGATIVE)
+    ]
+
+
+def _join(sets: list[Ints], owner: Ints, rows: Ints) -> None:
+    """Add a burst's rows to the set that it is of, or as a set of its own. `owner`: (n,) index of a row's set, or -1."""
+    held = owner[rows]
+    for i in np.unique(held[held >= 0]).tolist():
+        if int((held == i).sum()) >= _OVERLAP * min(len(sets[i]), len(rows)):
+            sets[i] = np.union1d(sets[i], rows)
+            owner[rows[held < 0]] = i
+            return
+    owner[rows[held < 0]] = len(sets)
+    sets.append(rows)
+
+
+def _growing(sets: Sequence[Ints], of_week: Mask, weeks: float | None) -> Mask:
+    """(sets,) whether each has a larger share of this week's comments than of those before (exact, FDR held)."""
+    if weeks is None:
+        return np.zeros(len(sets), dtype=np.bool_)
+    n, total = int(of_week.sum()), len(of_week)
+    now = np.array([int(of_week[rows].sum()) for rows in sets])
+    size = np.array([len(rows) for rows in sets])
+    return discoveries(np.asarray(stats.hypergeom.sf(now - 1, total, size, n)), _GROWTH_RATE)
+
+
+def _issue(
+    recent: FeedbackTable,
+    members: Membership,
+    week: Week,
+    rows: Ints,
+    of_week: Mask,
+    texts: Sequence[str],
+    *,
+    phrases: tuple[str, ...],
+    score: float,
+    weeks: float | None,
+    growing: bool,
+) -> Issue:
+    now, earlier = rows[of_week[rows]], rows[~of_week[rows]]
+    rest = np.setdiff1d(np.arange(len(recent)), rows)
+    belongs = np.zeros(len(recent), dtype=np.bool_)
+    belongs[rows] = True
+    signs = signs_of(phrases, texts, belongs)
+    found = np.zeros(len(recent), dtype=np.bool_) if signs is None else signs.found(texts)
+    return Issue(
+        rows=now,
+        earlier=earlier,
+        phrases=phrases,
+        hotness=score,
+        usual=None if weeks is None else len(earlier) / weeks,
+        growing=growing,
+        grave=int(is_grave(recent)[now].sum()),
+        causes=find_causes(members, now, rest),
+        bone=_bone(recent, now, rest),
+        desk=_most(recent, "queue", now),
+        category=_most(recent, "category", now),
+        quotes=tuple(one["text"] for one in examples(recent, now, most=2)),
+        ids=tuple(recent.ids[i] for i in now),
+        daily=_daily(recent, rows, week),
+        signs=signs,
+        recognised=int((found & of_week).sum()),
+    )
+
+
+def is_grave(table: FeedbackTable) -> Mask:
+    """(n,) whether somebody must act soon: urgency high or critical, by label or by probability."""
+    found = table.urgent >= 0.5
+    if "urgency" in table.labels:
+        urgency = table.labels["urgency"]
+        found = found | urgency.is_value("high") | urgency.is_value("critical")
+    return np.asarray(found)
+
+
+def tells_grave(table: FeedbackTable) -> bool:
+    """Whether the table has an urgency at all."""
+    return "urgency_score" in table.numbers or "urgency" in table.labels
+
+
+def _bone(recent: FeedbackTable, rows: Ints, rest: Ints) -> BoneShare | None:
+    compared = rest[:: max(1, len(rest) // _MOST_COMPARED)]
+    bones = [bone for bone in fishbone(recent, rows, compared) if bone.share >= _BONE_SHARE]
+    return max(bones, key=lambda bone: bone.share - bone.rest_share, default=None)
+
+
+def _most(table: FeedbackTable, name: str, rows: Ints) -> str | None:
+    """The most frequent value of a label or an attribute."""
+    column = table.labels.get(name, table.attributes.get(name))
+    if column is None:
+        return None
+    codes = column.codes[rows]
+    counts = np.bincount(codes[codes >= 0], minlength=len(column.values))
+    return column.values[int(counts.argmax())] if counts.any() else None
+
+
+def _daily(recent: FeedbackTable, rows: Ints, week: Week) -> tuple[int, ...]:
+    place = (recent.days[rows] - np.datetime64(week.base.first)).astype(np.int64)
+    return tuple(np.bincount(place, minlength=7 * (BASE_WEEKS + 1)).tolist())

@@ -1,0 +1,147 @@
+"""The weekly report: everything that it tells, computed from a table, before a word of it is written."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.insights.report.desks import Desks, Handling, find_desks, find_handling
+from pipeline.insights.report.growth import Growth, find_growth
+from pipeline.insights.report.issues import Issue, find_issues, is_grave, tells_grave
+from pipeline.insights.report.previous import KIND, VERSION, Earlier, FollowUp, Item, follow_up
+from pipeline.insights.report.satisfaction import Satisfaction, find_satisfaction
+from pipeline.insights.report.settings import ReportSettings
+from pipeline.insights.report.shares import Share
+from pipeline.insights.report.week import Week, rows_of
+from pipeline.insights.series import membership
+from pipeline.insights.table import FeedbackTable
+from pipeline.insights.terms import Terms
+
+_HOT = 6
+_PREVENTED = 8
+
+
+@dataclass(frozen=True, eq=False)
+class WeeklyReport:
+    """`issues`: the hottest; `prevent`: what must not go on for another 48 hours, the gravest first.
+
+    `negative`: None where the file tells no sentiment; `grave`: likewise of urgency. `alone`: critical comments that
+    belong to no issue. `covered`: the week's days that lie within the data. `untimed`: rows without a time.
+    """
+
+    week: Week
+    messages: int
+    covered: int
+    untimed: int
+    negative: Share | None
+    grave: Share | None
+    growth: Growth
+    issues: tuple[Issue, ...]
+    prevent: tuple[Issue, ...]
+    alone: int
+    desks: Desks
+    handling: Handling
+    satisfaction: Satisfaction
+    follow_up: FollowUp | None
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The list that the next report looks back on: what had to be prevented first, then the other hot issues."""
+        urgent = {id(issue) for issue in self.prevent}
+        listed = [*self.prevent, *(issue for issue in self.issues if id(issue) not in urgent)]
+        return tuple(
+            Item(
+                title="、".join(issue.phrases[:3]),
+                within_48h=id(issue) in urgent,
+                desk=issue.desk,
+                signs=issue.signs,
+                share=Share(issue.recognised, self.messages),
+                usual=issue.usual,
+            )
+            for issue in listed
+            if issue.signs is not None
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is written beside the page, for programs and for the next report."""
+        return {
+            "kind": KIND,
+            "version": VERSION,
+            "week": str(self.week),
+            "first_day": str(self.week.first),
+            "last_day": str(self.week.last),
+            "days_covered": self.covered,
+            "messages": self.messages,
+            "rows_without_time": self.untimed,
+            "negative": None if self.negative is None else self.negative.to_dict(),
+            "grave": None if self.grave is None else self.grave.to_dict(),
+            "growth": self.growth.to_dict(),
+            "hot_issues": [issue.to_dict() for issue in self.issues],
+            "prevent_within_48h": [issue.to_dict() for issue in self.prevent],
+            "critical_outside_issues": self.alone,
+            "desks": self.desks.to_dict(),
+            "handling": self.handling.to_dict(),
+            "satisfaction": self.satisfaction.to_dict(),
+            "list": [item.to_dict() for item in self.items],
+            "previous_list": None if self.follow_up is None else self.follow_up.to_dict(),
+        }
+
+
+def weekly_report(
+    table: FeedbackTable,
+    recent: FeedbackTable,
+    terms: Terms,
+    week: Week,
+    *,
+    settings: ReportSettings,
+    earlier: Earlier | None = None,
+) -> WeeklyReport:
+    """`recent`: `recent_part` of the table, with embeddings where there are any; `terms`: its terms.
+
+    Raises UsageError `previous_not_before`.
+    """
+    followed = None if earlier is None else follow_up(table, week, earlier)
+    members = membership(recent, terms)
+    growth = find_growth(table, recent, members, week)
+    of_week = rows_of(table.days, week.period)
+    count = int(of_week.sum())
+    issues = find_issues(recent, terms, members, week, base_days=growth.base_days) if count else ()
+    known = table.days[~np.isnat(table.days)]
+    covered = [day for day in week.period.days() if known.min() <= np.datetime64(day) <= known.max()]
+    # Where there is nothing before, growth cannot be told: then what is grave is listed.
+    prevent = [issue for issue in issues if issue.is_grave and (issue.growing or not growth.comparable)]
+    prevent.sort(key=lambda issue: (-issue.grave, -issue.hotness))
+    return WeeklyReport(
+        week=week,
+        messages=count,
+        covered=len(covered),
+        untimed=int(np.isnat(table.days).sum()),
+        negative=_share(table, of_week, "negative") if _tells_sentiment(table) else None,
+        grave=_share(table, of_week, "grave") if tells_grave(table) else None,
+        growth=growth,
+        issues=issues[:_HOT],
+        prevent=tuple(prevent[:_PREVENTED]),
+        alone=_alone(recent, week, issues),
+        desks=find_desks(table, week),
+        handling=find_handling(table, week),
+        satisfaction=find_satisfaction(table, week, settings.dimensions),
+        follow_up=followed,
+    )
+
+
+def _tells_sentiment(table: FeedbackTable) -> bool:
+    return "sentiment" in table.labels or bool({"sentiment_p_negative", "satisfaction"} & set(table.numbers))
+
+
+def _share(table: FeedbackTable, of_week: Any, what: str) -> Share:
+    held = is_grave(table) if what == "grave" else table.negative >= 0.5
+    return Share(int((held & of_week).sum()), int(of_week.sum()))
+
+
+def _alone(recent: FeedbackTable, week: Week, issues: tuple[Issue, ...]) -> int:
+    if "urgency" not in recent.labels:
+        return 0
+    left = recent.labels["urgency"].is_value("critical") & rows_of(recent.days, week.period)
+    for issue in issues:
+        left[issue.rows] = False
+    return int(left.sum())
