@@ -1,4 +1,4 @@
-"""`fankui insights topics|trends|causes|alerts|similar`: what many comments say together. Never loads what trains."""
+"""`fankui insights topics|trends|causes|alerts|similar|report`: what comments say together. Never loads what trains."""
 
 import json
 from datetime import date
@@ -285,6 +285,57 @@ def similar(  # noqa: PLR0917
     ]
     body = {"id": id, "text": quote(table.texts[row]), "similar": nearest}
     _tell(opened, body, as_json, show_similar)
+
+
+@insights_app.command("report")
+def report(  # noqa: PLR0917
+    files: _Files,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder, or a file that ends in .html. [default: report-WEEK.html here]"),
+    ] = None,
+    week: Annotated[
+        str | None, typer.Option(metavar="2026-W47", help="Week to report on. [default: the last whole one]")
+    ] = None,
+    previous: Annotated[
+        Path | None, typer.Option(help="JSON of an earlier report: says what became of its list.")
+    ] = None,
+    lang: Annotated[str, typer.Option(help="zh or en.")] = "zh",
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    settings: Annotated[
+        Path | None, typer.Option(help="SERVQUAL's dimensions and what to look at. [default: the shipped ones]")
+    ] = None,
+    text_column: _Text = "text",
+    id_column: _Id = "id",
+    created_at_column: _Time = "created_at",
+    schema: _Schema = None,
+    timezone: _Zone = "Asia/Shanghai",
+    prefix: _Prefix = "",
+    attribute: _Attributes = None,
+    filters: _Filter = None,
+    model: _Model = None,
+    no_embeddings: _NoEmbeddings = False,
+    as_json: _Json = False,
+) -> None:
+    """The weekly report as one HTML file that asks for nothing elsewhere, as Markdown and as JSON: what to prevent
+    within 48 hours, what grew, hot issues with causes, the worst desks, satisfaction, and whether the last list helped.
+
+    Example: `fankui insights report scored.parquet -o reports/ --previous reports/report-2026-W46.json --open`
+    """
+    from models.insight_report import Wanted, make_report, open_in_browser
+
+    wanted = Wanted(week=week, previous=previous, language=lang, settings=settings, schema=schema, output=output)
+    made = make_report(_open(locals()), wanted, model=model, embeddings=not no_embeddings, quiet=as_json)
+    if show:
+        open_in_browser(made.page)
+    if as_json:
+        paths = [str(path) for path in made.paths]
+        typer.echo(json.dumps({**made.opened.to_dict(), **made.body, "files": paths}, ensure_ascii=False, indent=2))
+        return
+    for path in made.paths:
+        typer.echo(path)
+    for note in made.opened.notes():
+        typer.echo(f"note: {note}", err=True)
 
 
 def _open(options: dict[str, Any]) -> "Opened":

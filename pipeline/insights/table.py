@@ -14,7 +14,7 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Ints: TypeAlias = npt.NDArray[np.int64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Days: TypeAlias = "npt.NDArray[np.datetime64]"
-Times: TypeAlias = "npt.NDArray[np.datetime64]"
+Times: TypeAlias = npt.NDArray[np.datetime64]
 
 MISSING = -1
 NOT_MENTIONED = -128

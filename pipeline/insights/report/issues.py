@@ -99,19 +99,14 @@ def find_issues(
     phrases = key_phrases(terms, codes, len(sets))
     weeks = base_days / 7 if base_days >= 7 else None
     growing = _growing(sets, of_week, weeks)
-    texts = plain(recent.texts)
+    look = _Look(recent, members, week, of_week, plain(recent.texts), weeks)
     return tuple(
-        _issue(
-            recent, members, week, rows, of_week, texts,
-            phrases=tuple(phrase.text for phrase in phrases[i]), score=scores[i], weeks=weeks, growing=bool(growing[i]),
-        )
+        look.issue(rows, tuple(phrase.text for phrase in phrases[i]), scores[i], growing=bool(growing[i]))
         for i, rows in enumerate(sets)
-    )  # fmt: skip
+    )
 
 
-def _candidates(
-    recent: FeedbackTable, terms: Terms, members: Membership, week: Week, of_week: Mask
-) -> list[Ints]:
+def _candidates(recent: FeedbackTable, terms: Terms, members: Membership, week: Week, of_week: Mask) -> list[Ints]:
     """Sets of rows that share nothing or little: groups of retellings, and bursts joined to the group they are of."""
     sets = [group.rows for group in find_groups(recent, terms, least=_LEAST) if of_week[group.rows].sum() >= _LEAST]
     owner = np.full(len(recent), -1, dtype=np.int64)
@@ -133,7 +128,7 @@ def _candidates(
 
 
 def _join(sets: list[Ints], owner: Ints, rows: Ints) -> None:
-    """Add a burst's rows to the set that it is of, or as a set of its own. `owner`: (n,) index of a row's set, or -1."""
+    """Add a burst's rows to the set that they are of, or as one of their own. `owner`: (n,) a row's set, or -1."""
     held = owner[rows]
     for i in np.unique(held[held >= 0]).tolist():
         if int((held == i).sum()) >= _OVERLAP * min(len(sets[i]), len(rows)):
@@ -154,43 +149,45 @@ def _growing(sets: Sequence[Ints], of_week: Mask, weeks: float | None) -> Mask:
     return discoveries(np.asarray(stats.hypergeom.sf(now - 1, total, size, n)), _GROWTH_RATE)
 
 
-def _issue(
-    recent: FeedbackTable,
-    members: Membership,
-    week: Week,
-    rows: Ints,
-    of_week: Mask,
-    texts: Sequence[str],
-    *,
-    phrases: tuple[str, ...],
-    score: float,
-    weeks: float | None,
-    growing: bool,
-) -> Issue:
-    now, earlier = rows[of_week[rows]], rows[~of_week[rows]]
-    rest = np.setdiff1d(np.arange(len(recent)), rows)
-    belongs = np.zeros(len(recent), dtype=np.bool_)
-    belongs[rows] = True
-    signs = signs_of(phrases, texts, belongs)
-    found = np.zeros(len(recent), dtype=np.bool_) if signs is None else signs.found(texts)
-    return Issue(
-        rows=now,
-        earlier=earlier,
-        phrases=phrases,
-        hotness=score,
-        usual=None if weeks is None else len(earlier) / weeks,
-        growing=growing,
-        grave=int(is_grave(recent)[now].sum()),
-        causes=find_causes(members, now, rest),
-        bone=_bone(recent, now, rest),
-        desk=_most(recent, "queue", now),
-        category=_most(recent, "category", now),
-        quotes=tuple(one["text"] for one in examples(recent, now, most=2)),
-        ids=tuple(recent.ids[i] for i in now),
-        daily=_daily(recent, rows, week),
-        signs=signs,
-        recognised=int((found & of_week).sum()),
-    )
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What is needed to look closely at a set of rows. `texts`: plain ones; `weeks`: before, None where too few."""
+
+    recent: FeedbackTable
+    members: Membership
+    week: Week
+    of_week: Mask
+    texts: Sequence[str]
+    weeks: float | None
+
+    def issue(self, rows: Ints, phrases: tuple[str, ...], score: float, *, growing: bool) -> Issue:
+        recent, of_week = self.recent, self.of_week
+        now, earlier = rows[of_week[rows]], rows[~of_week[rows]]
+        belongs = np.zeros(len(recent), dtype=np.bool_)
+        belongs[rows] = True
+        rest = np.flatnonzero(~belongs)
+        signs = signs_of(phrases, self.texts, belongs)
+        found = np.zeros(len(recent), dtype=np.bool_) if signs is None else signs.found(self.texts)
+        # What the signs do not find is at the issue's edge: no example of it.
+        typical = now[found[now]] if found[now].any() else now
+        return Issue(
+            rows=now,
+            earlier=earlier,
+            phrases=phrases,
+            hotness=score,
+            usual=None if self.weeks is None else len(earlier) / self.weeks,
+            growing=growing,
+            grave=int(is_grave(recent)[now].sum()),
+            causes=find_causes(self.members, now, rest),
+            bone=_bone(recent, now, rest),
+            desk=_most(recent, "queue", now),
+            category=_most(recent, "category", now),
+            quotes=tuple(one["text"] for one in examples(recent, typical, most=2)),
+            ids=tuple(recent.ids[i] for i in now),
+            daily=_daily(recent, rows, self.week),
+            signs=signs,
+            recognised=int((found & of_week).sum()),
+        )
 
 
 def is_grave(table: FeedbackTable) -> Mask:

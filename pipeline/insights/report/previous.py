@@ -21,7 +21,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An entry of a week's list. `share`: the week's comments that `signs` find; `usual`: so many a week before that."""
+    """An entry of a week's list. `share`: the week's comments that `signs` find; `usual`: a week before that."""
 
     title: str
     within_48h: bool

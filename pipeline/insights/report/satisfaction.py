@@ -1,7 +1,7 @@
 """How satisfied customers are: estimated from the labels, beside surveys where the file has any, and by SERVQUAL.
 
 All on a scale from 0 to 100. An answer to a survey is mapped linearly: NPS 0 to 10, CSAT 1 to 5, CES 1 to 7 (or the
-scale that the answers show). Net promoters are told besides: the share of 9 and 10 less that of 0 to 6 (Reichheld 2003).
+scale that the answers show). Net promoters: the share of 9 and 10 less that of 0 to 6 (Reichheld 2003).
 """
 
 from collections.abc import Sequence
@@ -132,7 +132,10 @@ def find_satisfaction(table: FeedbackTable, week: Week, dimensions: Sequence[Dim
     by, values = _estimate(table)
     polarity_by = _polarity_source(table)
     surveys = [
-        survey for name in _SCALES if name in table.numbers if (survey := _survey(table, name, values, week)) is not None
+        survey
+        for name in _SCALES
+        if name in table.numbers
+        if (survey := _survey(table, name, values, week)) is not None
     ]
     qualities = [_quality(table, dimension, week) for dimension in dimensions] if polarity_by is not None else []
     return Satisfaction(
@@ -216,7 +219,9 @@ def _polarity_source(table: FeedbackTable) -> bool | None:
 def _quality(table: FeedbackTable, dimension: Dimension, week: Week) -> Quality:
     praised, neutral, blamed = _polarities(table, dimension.aspects)
     if dimension.words:
-        held = np.fromiter((any(word in text for word in dimension.words) for text in table.texts), np.bool_, len(table))
+        held = np.fromiter(
+            (any(word in text for word in dimension.words) for text in table.texts), np.bool_, len(table)
+        )
         praised, neutral, blamed = praised & held, neutral & held, blamed & held
     values = np.full(len(table), np.nan)
     # Who praises one aspect of a dimension and blames another stands in the middle.
@@ -236,7 +241,11 @@ def _polarities(table: FeedbackTable, keys: Sequence[str]) -> tuple[Mask, Mask, 
     if table.aspects is not None:
         at = [table.aspects.keys.index(key) for key in keys if key in table.aspects.keys]
         cells = table.aspects.polarity[:, at]
-        return (cells == 1).any(axis=1), ((cells != NOT_MENTIONED) & (cells == 0)).any(axis=1), (cells == -1).any(axis=1)
+        return (
+            (cells == 1).any(axis=1),
+            ((cells != NOT_MENTIONED) & (cells == 0)).any(axis=1),
+            (cells == -1).any(axis=1),
+        )
     about = np.zeros(len(table), dtype=np.bool_)
     for key in keys:
         about |= table.labels["category"].is_value(key)

@@ -1,4 +1,4 @@
-"""data/report.toml: SERVQUAL's dimensions as a mapping from the label schema, and what to look at for a kind of cause."""
+"""data/report.toml: SERVQUAL's dimensions by aspects of the label schema, and what to look at for a kind of cause."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """One of SERVQUAL (Parasuraman, Zeithaml and Berry 1988). A comment counts for it that speaks of one of its aspects.
+    """One of SERVQUAL (Parasuraman, Zeithaml and Berry 1988). Comments count that speak of one of its aspects.
 
     `words`: where there are any, only comments that hold one of them count.
     """

@@ -79,7 +79,9 @@ def choose_week(days: Days, asked: Week | None = None) -> Week:
     """
     known = days[~np.isnat(days)]
     if not len(known):
-        raise DataError("no_times", "no row has a time, so that there is no week to report on; give a column created_at")
+        raise DataError(
+            "no_times", "no row has a time, so that there is no week to report on; give a column created_at"
+        )
     first, last = known.min().astype(object), known.max().astype(object)
     if asked is not None:
         if asked.last < first or asked.first > last:

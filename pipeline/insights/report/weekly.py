@@ -23,7 +23,7 @@ _PREVENTED = 8
 
 @dataclass(frozen=True, eq=False)
 class WeeklyReport:
-    """`issues`: the hottest; `prevent`: what must not go on for another 48 hours, the gravest first.
+    """`issues`: the hottest, growing ones first; `prevent`: what must be stopped within 48 hours, the gravest first.
 
     `negative`: None where the file tells no sentiment; `grave`: likewise of urgency. `alone`: critical comments that
     belong to no issue. `covered`: the week's days that lie within the data. `untimed`: rows without a time.
@@ -119,7 +119,7 @@ def weekly_report(
         negative=_share(table, of_week, "negative") if _tells_sentiment(table) else None,
         grave=_share(table, of_week, "grave") if tells_grave(table) else None,
         growth=growth,
-        issues=issues[:_HOT],
+        issues=tuple(sorted(issues, key=lambda issue: not issue.growing)[:_HOT]),
         prevent=tuple(prevent[:_PREVENTED]),
         alone=_alone(recent, week, issues),
         desks=find_desks(table, week),

@@ -1,0 +1,1 @@
+"""The weekly report as people read it: in words, as one HTML file, as Markdown."""

@@ -1,0 +1,145 @@
+"""The parts of the report about issues: what to prevent, what is hot, and what became of the last list."""
+
+from pipeline.insights.causes import Cause
+from pipeline.insights.report.issues import Issue
+from pipeline.insights.report.previous import FollowUp, Outcome
+from pipeline.insights.report.settings import ReportSettings
+from pipeline.insights.report.shares import Verdict
+from pipeline.insights.report.weekly import WeeklyReport
+from pipeline.insights.report_text.document import Card, Section, Table
+from pipeline.insights.report_text.wording import Wording
+
+_TITLE_PHRASES = 3
+_NAMED_SHARE = 0.4  # of the comments, from which a place is named as where they come from
+_TONES = {Verdict.FEWER: "good", Verdict.MORE: "bad", Verdict.SAME: "", Verdict.UNKNOWN: ""}
+
+
+def issue_title(issue: Issue, say: Wording) -> str:
+    """Its first key phrases."""
+    return say.listed(issue.phrases[:_TITLE_PHRASES]) or say("issue.untitled")
+
+
+def prevent_section(report: WeeklyReport, settings: ReportSettings, say: Wording) -> Section:
+    """What must not go on for another 48 hours."""
+    lead = [say("prevent.lead")]
+    cards = [_card(issue, report, settings, say, full=True) for issue in report.prevent]
+    if report.grave is None:
+        lead = [say("prevent.no_urgency")]
+    elif not cards:
+        lead = [say("prevent.none")]
+    elif not report.growth.comparable:
+        lead = [say("prevent.no_base")]
+    after = [say("prevent.alone", n=f"{report.alone:,}")] if report.alone else []
+    return Section("prevent", say("prevent"), tuple(lead), tuple(cards), tuple(after))
+
+
+def hot_section(report: WeeklyReport, settings: ReportSettings, say: Wording) -> Section:
+    """The hottest issues; those that are told above already are only named."""
+    if not report.issues:
+        return Section("hot", say("hot"), (say("hot.none"),))
+    above = {id(issue) for issue in report.prevent}
+    cards = [_card(issue, report, settings, say, full=id(issue) not in above) for issue in report.issues]
+    return Section("hot", say("hot"), (say("hot.lead"),), tuple(cards))
+
+
+def followed_section(report: WeeklyReport, say: Wording, *, file: str) -> Section:
+    """`file`: how this report's JSON is called."""
+    found = report.follow_up
+    if found is None:
+        return Section("followed", say("followed"), (say("followed.lacking", file=file),))
+    week = say.week(found.week)
+    if not found.outcomes:
+        return Section("followed", say("followed"), (say("followed.empty", week=week),))
+    counts = {str(verdict): found.count(verdict) for verdict in Verdict}
+    lead = [say("followed.lead", week=week, n=len(found.outcomes), **counts)]
+    if not found.recounted:
+        lead.append(say("followed.not_recounted"))
+    head = (
+        say("followed.item"), say("followed.usual"), say("followed.then", week=week), say("followed.now"),
+        say("followed.verdict"),
+    )  # fmt: skip
+    table = Table(
+        head,
+        tuple(_outcome(outcome, say) for outcome in found.outcomes),
+        tuple(_TONES[outcome.verdict] for outcome in found.outcomes),
+    )
+    return Section("followed", say("followed"), tuple(lead), (table,), (_caution(found, say),))
+
+
+def _caution(found: FollowUp, say: Wording) -> str:
+    return say("followed.caution") if found.count(Verdict.FEWER) else ""
+
+
+def _outcome(outcome: Outcome, say: Wording) -> tuple[str, ...]:
+    item = outcome.item
+    title = say("followed.48", title=item.title) if item.within_48h else item.title
+    cells = [
+        say("followed.of", count=f"{share.count:,}", rate=say.number(1000 * share.value) if share.of else say("none"))
+        for share in (outcome.then, outcome.now)
+    ]
+    usual = say("none") if item.usual is None else say.number(item.usual)
+    return title, usual, *cells, say(f"followed.{outcome.verdict}")
+
+
+def _card(issue: Issue, report: WeeklyReport, settings: ReportSettings, say: Wording, *, full: bool) -> Card:
+    badge, tone = _badge(issue, say)
+    facts = [(say("issue.count"), _count(issue, say))]
+    if not full:
+        facts.append((say("issue.cause"), say("hot.above")))
+        return Card(issue_title(issue, say), badge, tone, tuple(facts))
+    if report.grave is not None:
+        some = say("issue.grave.some", n=f"{issue.grave:,}") if issue.grave else say("issue.grave.none")
+        facts.append((say("issue.grave"), some))
+    look = settings.otherwise if issue.bone is None else settings.look_at.get(issue.bone.key, settings.otherwise)
+    facts += [
+        (say("issue.cause"), _cause(issue, say)),
+        (say("issue.desk"), _desk(issue, say)),
+        (say("issue.look"), look.in_(say.language)),
+    ]
+    return Card(issue_title(issue, say), badge, tone, tuple(facts), issue.quotes[:1], issue.daily, say("issue.spark"))
+
+
+def _badge(issue: Issue, say: Wording) -> tuple[str, str]:
+    if issue.usual is None:
+        return say("issue.unknown"), ""
+    if not issue.growing:
+        return say("issue.steady"), ""
+    return (say("issue.new") if issue.new else say("issue.growing")), "bad"
+
+
+def _count(issue: Issue, say: Wording) -> str:
+    count = f"{len(issue.rows):,}"
+    if issue.usual is None:
+        return say("issue.count.alone", n=count)
+    if issue.new:
+        return say("issue.count.new", n=count)
+    return say("issue.count.usual", n=count, usual=say.number(issue.usual))
+
+
+def place_of(issue: Issue) -> Cause | None:
+    """Where most of an issue's comments come from: an attribute's value, or a pair."""
+    return next((cause for cause in issue.causes.where if cause.share >= _NAMED_SHARE), None)
+
+
+def _cause(issue: Issue, say: Wording) -> str:
+    place = place_of(issue)
+    told = say("issue.cause.wide")
+    if place is not None:
+        told = say(
+            "issue.cause.where",
+            share=say.percent(place.share), where=say.series(place.series), rest=say.percent(place.rest_share),
+        )  # fmt: skip
+    if issue.bone is None:
+        return told
+    bone = say.known(f"bone.{issue.bone.key}", issue.bone.zh)
+    if not issue.bone.words:
+        return told + say("issue.bone.plain", bone=bone)
+    return told + say("issue.bone", bone=bone, words=say.listed(issue.bone.words[:3]))
+
+
+def _desk(issue: Issue, say: Wording) -> str:
+    if issue.desk is not None:
+        return say.desk(issue.desk)
+    if issue.category is None:
+        return say("issue.desk.nothing")
+    return say("issue.desk.none", category=say.label("category", issue.category))
