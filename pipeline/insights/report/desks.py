@@ -47,6 +47,7 @@ class Desk:
     before: Share
     category: str | None
     category_share: float
+    against: Verdict  # against all other desks
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -55,6 +56,7 @@ class Desk:
             "share": self.share.to_dict(),
             "before": self.before.to_dict(),
             "category": self.category,
+            "against_others": str(self.against),
         }
 
 
@@ -65,11 +67,18 @@ class Desks:
     by: str | None
     worst: tuple[Desk, ...]
     count: int  # desks that had comments in the week
+    overall: Share  # of all desks
     lacking: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         worst = [desk.to_dict() for desk in self.worst]
-        return {"by": self.by, "desks": self.count, "worst": worst, "lacking": list(self.lacking)}
+        return {
+            "by": self.by,
+            "desks": self.count,
+            "overall": self.overall.to_dict(),
+            "worst": worst,
+            "lacking": list(self.lacking),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ class Handling:
 def find_desks(table: FeedbackTable, week: Week) -> Desks:
     """The three worst, the worst first; those of fewer than five comments are not ranked."""
     if "queue" not in table.attributes:
-        return Desks(None, (), 0, ("queue",))
+        return Desks(None, (), 0, Share(0, 0), lacking=("queue",))
     column = table.attributes["queue"]
     of_week, of_base = rows_of(table.days, week.period), rows_of(table.days, week.base)
     present = int((column.counts(of_week) > 0).sum())
@@ -99,17 +108,19 @@ def find_desks(table: FeedbackTable, week: Week) -> Desks:
     elif tells_grave(table):
         bad, known, by = is_grave(table), np.ones(len(table), dtype=np.bool_), "grave"
     else:
-        return Desks(None, (), present, ("due_at", "status", "urgency"))
+        return Desks(None, (), present, Share(0, 0), lacking=("due_at", "status", "urgency"))
     found = []
     for name in column.values:
         rows = column.is_value(name)
         share, before = (_share(bad, known & rows & period) for period in (of_week, of_base))
         if share.of >= _LEAST and share.count:
             category, part = _category(table, rows & of_week)
-            found.append(Desk(name, int((rows & of_week).sum()), share, before, category, part))
+            others = _share(bad, known & of_week & ~rows & (column.codes != MISSING))
+            against = verdict(share, others, difference(share, others))
+            found.append(Desk(name, int((rows & of_week).sum()), share, before, category, part, against))
     # By what is sure of the share: a desk with one comment, overdue, is not worse than one with 50 of 80.
     found.sort(key=lambda desk: (-desk.share.surely, desk.name))
-    return Desks(by, tuple(found[:_WORST]), present)
+    return Desks(by, tuple(found[:_WORST]), present, _share(bad, known & of_week & (column.codes != MISSING)))
 
 
 def find_handling(table: FeedbackTable, week: Week) -> Handling:

@@ -79,13 +79,13 @@ def find_growth(table: FeedbackTable, recent: FeedbackTable, members: Membership
     if base_days >= 7:
         found = [change for change in changes(recent, members, base, week.period) if change.certain]
     told = [change for change in found if change.series.family in _TOLD]
-    words = [change for change in found if change.series.family is Family.TERM and change.ratio > 1]
+    words = [change for change in found if _is_word(change) and change.ratio > 1]
     return Growth(
         volume=_volume(table, week, began),
         base_days=base_days,
         base_messages=int(rows_of(table.days, base).sum()),
-        grew=tuple(sorted((change for change in told if change.ratio > 1), key=_surplus, reverse=True)[:_SHOWN]),
-        fell=tuple(sorted((change for change in told if change.ratio < 1), key=_surplus)[:_SHOWN]),
+        grew=_once(sorted((change for change in told if change.ratio > 1), key=_surplus, reverse=True)),
+        fell=_once(sorted((change for change in told if change.ratio < 1), key=_surplus)),
         words=tuple(_distinct(sorted(words, key=_surplus, reverse=True))[:_SHOWN_WORDS]),
     )
 
@@ -95,9 +95,24 @@ def usual_count(change: Change) -> float:
     return change.share_before * change.now / change.share_now if change.share_now else float(change.before)
 
 
+def _is_word(change: Change) -> bool:
+    """One character alone (冒, 热) says little to somebody who does not see the comment."""
+    return change.series.family is Family.TERM and len(change.series.name) > 1
+
+
 def _surplus(change: Change) -> tuple[float, str]:
     """What people feel is how many more there are; a ratio of 9 may be 9 comments."""
     return change.now - usual_count(change), change.series.name
+
+
+def _once(changes: list[Change]) -> tuple[Change, ...]:
+    """A category and the blame of the aspect of its name are one matter: the first of them is told."""
+    kept: dict[str, Change] = {}
+    for change in changes:
+        name, value = change.series.parts[0]
+        about = value if name == "category" else name.removeprefix("aspect ") if name.startswith("aspect ") else ""
+        kept.setdefault(about or f"{name}={value}", change)
+    return tuple(kept.values())[:_SHOWN]
 
 
 def _distinct(words: list[Change]) -> list[Change]:

@@ -8,14 +8,14 @@ import numpy as np
 from scipy import stats
 
 from pipeline.errors import DataError
-from pipeline.insights.causes import Causes, find_causes
+from pipeline.insights.causes import Cause, Causes, find_causes
 from pipeline.insights.fishbone import BoneShare, fishbone
 from pipeline.insights.groups import find_groups
 from pipeline.insights.hotness import hotness
 from pipeline.insights.incidents import find_incidents
 from pipeline.insights.key_phrases import key_phrases
 from pipeline.insights.quotes import examples
-from pipeline.insights.report.signs import Signs, plain, signs_of
+from pipeline.insights.report.signs import Signs, hits, plain, signs_of
 from pipeline.insights.report.week import BASE_WEEKS, Week, rows_of
 from pipeline.insights.series import Membership
 from pipeline.insights.significance import discoveries
@@ -30,6 +30,8 @@ _GROWTH_RATE = 0.01
 _GRAVE_SHARE, _LEAST_GRAVE = 0.3, 2
 _MOST_COMPARED = 2000  # other comments that the fishbone is compared with
 _BONE_SHARE = 0.3
+_NAMED = 3  # phrases of a title
+_PLACE_SHARE = 0.4  # of the comments, from which a place is named as where they come from
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +56,19 @@ class Issue:
     recognised: int  # comments of the week that the signs find
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """The phrases that it is called by: single characters (气, 价) only where there are no others."""
+        longer = tuple(phrase for phrase in self.phrases if len(phrase) > 1)
+        return (longer or self.phrases)[:_NAMED]
+
+    @property
     def new(self) -> bool:
         return self.usual == 0
+
+    @property
+    def place(self) -> Cause | None:
+        """Where most of it comes from: an attribute's value, or a pair of them."""
+        return next((cause for cause in self.causes.where if cause.share >= _PLACE_SHARE), None)
 
     @property
     def is_grave(self) -> bool:
@@ -90,20 +103,47 @@ def find_issues(
     sets = _candidates(recent, terms, members, week, of_week)
     if not sets:
         return ()
-    heats = hotness(recent, sets)
+    look = _Look(recent, members, week, of_week, plain(recent.texts), base_days / 7 if base_days >= 7 else None)
+    issues = _looked_at(look, terms, sets)
+    joined = _same_origin(issues)
+    return issues if len(joined) == len(issues) else _looked_at(look, terms, joined)
+
+
+def _looked_at(look: "_Look", terms: Terms, sets: Sequence[Ints]) -> tuple[Issue, ...]:
+    heats = hotness(look.recent, sets)
     order = sorted(range(len(sets)), key=lambda i: (-heats[i].score, -len(sets[i]), int(sets[i][0])))[:_MOST]
-    sets, scores = [sets[i] for i in order], [heats[i].score for i in order]
-    codes = np.full(len(recent), -1, dtype=np.int64)
-    for i in reversed(range(len(sets))):  # a comment of two issues tells of the hotter one
-        codes[sets[i]] = i
-    phrases = key_phrases(terms, codes, len(sets))
-    weeks = base_days / 7 if base_days >= 7 else None
-    growing = _growing(sets, of_week, weeks)
-    look = _Look(recent, members, week, of_week, plain(recent.texts), weeks)
+    kept = [sets[i] for i in order]
+    codes = np.full(len(look.recent), -1, dtype=np.int64)
+    for i in reversed(range(len(kept))):  # a comment of two issues tells of the hotter one
+        codes[kept[i]] = i
+    phrases = key_phrases(terms, codes, len(kept))
+    growing = _growing(kept, look.of_week, look.weeks)
     return tuple(
-        look.issue(rows, tuple(phrase.text for phrase in phrases[i]), scores[i], growing=bool(growing[i]))
-        for i, rows in enumerate(sets)
+        look.issue(rows, tuple(phrase.text for phrase in phrases[i]), heats[order[i]].score, growing=bool(growing[i]))
+        for i, rows in enumerate(kept)
     )
+
+
+def _same_origin(issues: Sequence[Issue]) -> list[Ints]:
+    """Rows of each, where growing issues of one place, category and word are one, told in different words."""
+    kept: list[tuple[Issue, Ints]] = []
+    for issue in issues:
+        rows = np.union1d(issue.rows, issue.earlier)
+        same = next((i for i, (other, _) in enumerate(kept) if _one_origin(issue, other)), None)
+        if same is None:
+            kept.append((issue, rows))
+        else:
+            kept[same] = kept[same][0], np.union1d(kept[same][1], rows)
+    return [rows for _, rows in kept]
+
+
+def _one_origin(one: Issue, other: Issue) -> bool:
+    first, second = one.place, other.place
+    if not (one.growing and other.growing) or first is None or second is None:
+        return False
+    if first.series != second.series or one.category != other.category:
+        return False
+    return any(len(a) > 1 and (a in b or b in a) for a in one.phrases for b in other.phrases if len(b) > 1)
 
 
 def _candidates(recent: FeedbackTable, terms: Terms, members: Membership, week: Week, of_week: Mask) -> list[Ints]:
@@ -168,8 +208,9 @@ class _Look:
         rest = np.flatnonzero(~belongs)
         signs = signs_of(phrases, self.texts, belongs)
         found = np.zeros(len(recent), dtype=np.bool_) if signs is None else signs.found(self.texts)
-        # What the signs do not find is at the issue's edge: no example of it.
-        typical = now[found[now]] if found[now].any() else now
+        # What holds few of the phrases is at the issue's edge: no example of it.
+        held = hits(phrases, [self.texts[i] for i in now])
+        typical = now[held == held.max()]
         return Issue(
             rows=now,
             earlier=earlier,

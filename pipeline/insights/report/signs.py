@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.insights.table import Mask
+from pipeline.insights.table import Ints, Mask
 
 _MOST_PHRASES = 6
 _MOST_NEEDED = 3
@@ -45,7 +45,7 @@ def signs_of(phrases: Sequence[str], texts: Sequence[str], belongs: Mask) -> Sig
 
     `texts`: plain ones. `belongs`: (n,).
     """
-    wanted = tuple(dict.fromkeys("".join(phrase.lower().split()) for phrase in phrases))[:_MOST_PHRASES]
+    wanted = tuple(dict.fromkeys(plain(phrases)))[:_MOST_PHRASES]
     held = _held(wanted, texts)
     best: tuple[float, Signs] | None = None
     for count in range(1, len(wanted) + 1):
@@ -56,6 +56,11 @@ def signs_of(phrases: Sequence[str], texts: Sequence[str], belongs: Mask) -> Sig
             if best is None or quality > best[0] + 1e-9:
                 best = quality, Signs(wanted[:count], least)
     return None if best is None else best[1]
+
+
+def hits(phrases: Sequence[str], texts: Sequence[str]) -> Ints:
+    """(n,) how many of the phrases each text holds. `texts`: plain ones."""
+    return np.asarray(_held(plain(phrases), texts).sum(axis=0), dtype=np.int64)
 
 
 def _held(phrases: Sequence[str], texts: Sequence[str]) -> Any:

@@ -1,5 +1,6 @@
 """The weekly report: everything that it tells, computed from a table, before a word of it is written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from pipeline.insights.report.issues import Issue, find_issues, is_grave, tells_
 from pipeline.insights.report.previous import KIND, VERSION, Earlier, FollowUp, Item, follow_up
 from pipeline.insights.report.satisfaction import Satisfaction, find_satisfaction
 from pipeline.insights.report.settings import ReportSettings
-from pipeline.insights.report.shares import Share
+from pipeline.insights.report.shares import LEAST_COMPARED, Share
 from pipeline.insights.report.week import Week, rows_of
 from pipeline.insights.series import membership
 from pipeline.insights.table import FeedbackTable
@@ -46,12 +47,15 @@ class WeeklyReport:
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """The list that the next report looks back on: what had to be prevented first, then the other hot issues."""
+        """The list that the next report looks back on: what had to be prevented first, then the other hot issues.
+
+        What neither grows nor is frequent could not be told to have changed.
+        """
         urgent = {id(issue) for issue in self.prevent}
         listed = [*self.prevent, *(issue for issue in self.issues if id(issue) not in urgent)]
         return tuple(
             Item(
-                title="、".join(issue.phrases[:3]),
+                title="、".join(issue.named),
                 within_48h=id(issue) in urgent,
                 desk=issue.desk,
                 signs=issue.signs,
@@ -59,7 +63,7 @@ class WeeklyReport:
                 usual=issue.usual,
             )
             for issue in listed
-            if issue.signs is not None
+            if issue.signs is not None and (issue.growing or issue.recognised >= LEAST_COMPARED)
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,7 +123,7 @@ def weekly_report(
         negative=_share(table, of_week, "negative") if _tells_sentiment(table) else None,
         grave=_share(table, of_week, "grave") if tells_grave(table) else None,
         growth=growth,
-        issues=tuple(sorted(issues, key=lambda issue: not issue.growing)[:_HOT]),
+        issues=_hot(issues, comparable=growth.comparable),
         prevent=tuple(prevent[:_PREVENTED]),
         alone=_alone(recent, week, issues),
         desks=find_desks(table, week),
@@ -127,6 +131,12 @@ def weekly_report(
         satisfaction=find_satisfaction(table, week, settings.dimensions),
         follow_up=followed,
     )
+
+
+def _hot(issues: Sequence[Issue], *, comparable: bool) -> tuple[Issue, ...]:
+    """Growing ones first. Three comments that nobody can call growing are not hot: steady issues need five."""
+    kept = [issue for issue in issues if issue.growing or not comparable or len(issue.rows) >= LEAST_COMPARED]
+    return tuple(sorted(kept, key=lambda issue: not issue.growing)[:_HOT])
 
 
 def _tells_sentiment(table: FeedbackTable) -> bool:

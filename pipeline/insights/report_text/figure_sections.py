@@ -90,7 +90,8 @@ def desks_section(report: WeeklyReport, say: Wording) -> Section:
     if desks.by is None:
         which = "queue" if "queue" in desks.lacking else "other"
         return Section("desks", say("desks"), (say(f"desks.lacking.{which}"),))
-    lead = say(f"desks.{desks.by}", n=desks.count)
+    overall = say.percent(desks.overall.value)
+    lead = say(f"desks.{desks.by}", n=desks.count, overall=overall)
     if not desks.worst:
         return Section("desks", say("desks"), (lead, say("desks.none")))
     return Section("desks", say("desks"), (lead,), (_desk_table(desks, say),))
@@ -100,6 +101,7 @@ def _desk_table(desks: Desks, say: Wording) -> Table:
     head = (
         say("desks.name"), say("desks.messages"), say(f"desks.share.{desks.by}"), say("desks.before"),
         say("desks.category"),
+        say("desks.against"),
     )  # fmt: skip
     rows = []
     for desk in desks.worst:
@@ -108,8 +110,11 @@ def _desk_table(desks: Desks, say: Wording) -> Table:
             name = say.label("category", desk.category)
             category = say("share.part", name=name, share=say.percent(desk.category_share))
         share, before = say.share(desk.share), say.percent(desk.before.value)
-        rows.append((say.desk(desk.name), f"{desk.messages:,}", share, before, category))
-    return Table(head, tuple(rows))
+        rows.append(
+            (say.desk(desk.name), f"{desk.messages:,}", share, before, category, say(f"desks.against.{desk.against}"))
+        )
+    tones = tuple("bad" if desk.against is Verdict.MORE else "" for desk in desks.worst)
+    return Table(head, tuple(rows), tones)
 
 
 def handling_section(report: WeeklyReport, say: Wording) -> Section:
@@ -196,6 +201,7 @@ def _mapping(found: Satisfaction, say: Wording) -> list[str]:
         for survey in found.surveys
     ]
     told = [say("survey.mapped", maps=say.listed(maps))]
+    told += [say(f"survey.mapped.{survey.name}") for survey in found.surveys if survey.name in ("nps", "ces")]
     return told + [
         say("survey.left_out", name=survey.name.upper(), n=f"{survey.left_out:,}")
         for survey in found.surveys

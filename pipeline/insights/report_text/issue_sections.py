@@ -1,6 +1,5 @@
 """The parts of the report about issues: what to prevent, what is hot, and what became of the last list."""
 
-from pipeline.insights.causes import Cause
 from pipeline.insights.report.issues import Issue
 from pipeline.insights.report.previous import FollowUp, Outcome
 from pipeline.insights.report.settings import ReportSettings
@@ -9,14 +8,12 @@ from pipeline.insights.report.weekly import WeeklyReport
 from pipeline.insights.report_text.document import Card, Section, Table
 from pipeline.insights.report_text.wording import Wording
 
-_TITLE_PHRASES = 3
-_NAMED_SHARE = 0.4  # of the comments, from which a place is named as where they come from
 _TONES = {Verdict.FEWER: "good", Verdict.MORE: "bad", Verdict.SAME: "", Verdict.UNKNOWN: ""}
 
 
 def issue_title(issue: Issue, say: Wording) -> str:
     """Its first key phrases."""
-    return say.listed(issue.phrases[:_TITLE_PHRASES]) or say("issue.untitled")
+    return say.listed(issue.named) or say("issue.untitled")
 
 
 def prevent_section(report: WeeklyReport, settings: ReportSettings, say: Wording) -> Section:
@@ -50,8 +47,9 @@ def followed_section(report: WeeklyReport, say: Wording, *, file: str) -> Sectio
     week = say.week(found.week)
     if not found.outcomes:
         return Section("followed", say("followed"), (say("followed.empty", week=week),))
-    counts = {str(verdict): found.count(verdict) for verdict in Verdict}
-    lead = [say("followed.lead", week=week, n=len(found.outcomes), **counts)]
+    order = (Verdict.FEWER, Verdict.SAME, Verdict.MORE, Verdict.UNKNOWN)
+    counts = [say(f"followed.lead.{kind}", n=found.count(kind)) for kind in order if found.count(kind)]
+    lead = [say("followed.lead", week=week, n=len(found.outcomes), counts=say("comma").join(counts))]
     if not found.recounted:
         lead.append(say("followed.not_recounted"))
     head = (
@@ -116,13 +114,8 @@ def _count(issue: Issue, say: Wording) -> str:
     return say("issue.count.usual", n=count, usual=say.number(issue.usual))
 
 
-def place_of(issue: Issue) -> Cause | None:
-    """Where most of an issue's comments come from: an attribute's value, or a pair."""
-    return next((cause for cause in issue.causes.where if cause.share >= _NAMED_SHARE), None)
-
-
 def _cause(issue: Issue, say: Wording) -> str:
-    place = place_of(issue)
+    place = issue.place
     told = say("issue.cause.wide")
     if place is not None:
         told = say(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pipeline.insights.report_text.document import Bars, Block, Card, Document, Section, Splits, Table
 
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
-_LINE_START = re.compile(r"^(\d*)([-+#>=.)])")
+_LINE_START = re.compile(r"^([-+#>=]|\d+(?=[.)](?:\s|$)))")
 
 
 def to_markdown(document: Document) -> str:
@@ -26,7 +26,7 @@ def plain(text: str) -> str:
     found = _MARKS.sub(r"\\\1", found)
     # Bare addresses become links by themselves; these stay readable and do not.
     found = found.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
-    return _LINE_START.sub(r"\1\\\2", found)
+    return _LINE_START.sub(lambda m: m[1] + "\\" if m[1].isdigit() else "\\" + m[1], found)
 
 
 def _aside(note: str) -> str:

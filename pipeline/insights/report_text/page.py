@@ -3,7 +3,6 @@
 from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from pipeline.insights.report_text import drawing
 from pipeline.insights.report_text.document import Document
@@ -14,7 +13,7 @@ _FOLDER = ("pipeline", "insights", "report_text", "templates")
 
 def to_html(document: Document) -> str:
     """The whole page."""
-    return _templates().get_template("report.html").render(document=document, css=_css())
+    return _templates().get_template("report.html").render(document=document)
 
 
 @cache
@@ -30,8 +29,3 @@ def _templates() -> Environment:
     environment.globals.update({name: getattr(drawing, name) for name in names})
     environment.filters["kind"] = lambda block: type(block).__name__
     return environment
-
-
-@cache
-def _css() -> Markup:
-    return Markup(shipped(*_FOLDER, "report.css").read_text(encoding="utf-8"))  # ours: the one thing not escaped

@@ -1,5 +1,6 @@
 """A report into words: the sections in the order in which they are read, with what somebody in a hurry needs on top."""
 
+from pipeline.insights.report.growth import usual_count
 from pipeline.insights.report.settings import ReportSettings
 from pipeline.insights.report.shares import Verdict
 from pipeline.insights.report.weekly import WeeklyReport
@@ -55,7 +56,9 @@ def _summary(report: WeeklyReport, say: Wording) -> tuple[str, ...]:
     elif report.grave is not None:
         told.append(say("summary.calm"))
     if report.growth.grew:
-        told.append(say("summary.grew", what=say.series(report.growth.grew[0].series)))
+        most = report.growth.grew[0]
+        usual = say.number(usual_count(most))
+        told.append(say("summary.grew", what=say.series(most.series), now=f"{most.now:,}", usual=usual))
     return tuple(told)
 
 
