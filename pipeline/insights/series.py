@@ -84,7 +84,7 @@ def membership(table: FeedbackTable, terms: Terms | None, *, attributes: Sequenc
         parts += [_pairs(table, one, other) for other in names[i + 1 :]]
     if terms is not None:
         parts.append(([Series(Family.TERM, (("term", name),)) for name in terms.names], terms.matrix))
-    parts = [part for part in parts if part[0]]
+    parts = [part for part in parts if part[0]] or [([], sparse.csr_matrix((len(table), 0), dtype=np.float32))]
     return Membership(
         tuple(series for found, _ in parts for series in found),
         sparse.hstack([matrix for _, matrix in parts], format="csr", dtype=np.float32),
