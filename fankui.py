@@ -45,7 +45,10 @@ VERBS = {
     "score": Verb("models.cli:score", "Score comments or files.", _USE),
     "route": Verb("models.cli_route:route_app", "Check, explain and try a routing policy.", _USE, group=True),
     "insights": Verb(
-        "models.cli_insights:insights_app", "Topics, trends, causes and alerts out of scored files.", _USE, group=True
+        "models.cli_insights:insights_app",
+        "Topics, trends, causes, alerts and the weekly report out of scored files.",
+        _USE,
+        group=True,
     ),
     "serve": Verb("serving.cli:serve", "Score over HTTP.", _USE),
     "keys": Verb("serving.cli_keys:keys_app", "Say who may use the server.", _USE, group=True),

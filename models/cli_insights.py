@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from models.insight_session import Opened
 
 insights_app = typer.Typer(
-    help="Topics, trends, causes and alerts out of scored files.", no_args_is_help=True, rich_markup_mode="markdown"
+    help="Topics, trends, causes, alerts and the weekly report out of scored files.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
 )
 
 _Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files written by `fankui score`, or exports.")]

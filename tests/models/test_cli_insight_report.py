@@ -1,10 +1,10 @@
 """`fankui insights report` from a file to files, week after week, and what it refuses."""
 
 import json
-import webbrowser
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -61,38 +61,29 @@ def test_one_file_in_english_and_json_on_the_terminal(scored: Path, tmp_path: Pa
     assert '<html lang="en">' in (tmp_path / "week.html").read_text(encoding="utf-8")
 
 
-class Opened(webbrowser.BaseBrowser):
-    """A browser that notes what it is asked to open."""
+def test_it_opens_in_the_browser(scored: Path, tmp_path: Path) -> None:
+    noted = tmp_path / "noted"
+    browser = tmp_path / "browser.sh"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {noted}\n', encoding="utf-8")
+    browser.chmod(0o755)
 
-    def __init__(self, *, works: bool) -> None:
-        super().__init__("noted")
-        self.works = works
-        self.urls: list[str] = []
+    def opening(command: str) -> subprocess.CompletedProcess[str]:
+        # Neither a display nor a terminal: no browser but the one that the environment names.
+        env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "TERM")}
+        words = ["insights", "report", str(scored), "-o", str(tmp_path), "--no-embeddings", "--open"]
+        return subprocess.run(
+            [sys.executable, "-m", "fankui", *words],
+            env=env | {"BROWSER": f"{command} %s"}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
-    def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
-        self.urls.append(url)
-        return self.works
-
-
-@pytest.fixture
-def only_browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Make a browser the only one that this process knows of."""
-
-    def make(browser: webbrowser.BaseBrowser) -> None:
-        monkeypatch.setattr(webbrowser, "_tryorder", ["noted"])
-        monkeypatch.setattr(webbrowser, "_browsers", {"noted": [None, browser]})
-
-    yield make
-
-
-def test_it_opens_in_the_browser(scored: Path, tmp_path: Path, only_browser: Any) -> None:
-    browser = Opened(works=True)
-    only_browser(browser)
-    run(scored, "-o", tmp_path, "--open")
-    assert browser.urls == [(tmp_path / "report-2025-W15.html").as_uri()]
-    only_browser(Opened(works=False))
-    with pytest.raises(FeedbackError, match="no browser was found"):
-        run(scored, "-o", tmp_path, "--open")
+    page = tmp_path / "report-2025-W15.html"
+    assert opening(str(browser)).returncode == 0
+    assert noted.read_text(encoding="utf-8").strip() == page.as_uri()
+    page.unlink()
+    failed = opening("false")
+    assert failed.returncode == 2
+    assert "no browser was found" in failed.stderr
+    assert page.exists()
 
 
 def test_no_embeddings_needs_no_model_and_embeddings_are_computed_for_the_weeks_alone(

@@ -35,9 +35,7 @@ STATION = (
     "驿站要收保管费",
 )
 CRASH = ("一点登录就闪退", "登录页面闪退三次了", "更新后登录就闪退", "输完验证码直接闪退")
-HOSTILE = (
-    "热水壶底座冒火花<script>alert(1)</script>，打我电话13812345678，**快点** [点我](http://evil.example/x) | 表格"
-)
+HOSTILE = "底座冒火花<script>alert(1)</script>，打13812345678，**快|点** [点我](http://evil.example/x)"
 
 
 def planted_rows(*, seed: int = 0) -> list[dict[str, Any]]:

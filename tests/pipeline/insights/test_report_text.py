@@ -28,6 +28,8 @@ WEEK = Week(LAST_MONDAY)
 SECTIONS = ("prevent", "grew", "hot", "desks", "handling", "satisfaction", "servqual", "followed", "notes")
 AXE = Path(__file__).parents[2] / "vendor" / "axe-core" / "axe-4.14.1.min.js"
 
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
 
 def written(report: WeeklyReport, language: str = "zh") -> Document:
     return write_report(report, shipped_settings(), Wording(language, load_schema()), file="report.json", left_out=2)
@@ -145,10 +147,9 @@ def test_what_customers_write_is_text_and_personal_data_are_masked(report: Weekl
         assert "13812345678" not in told
         assert "手机号" in told
     quoted = next(line for line in markdown.splitlines() if line.startswith("> "))
-    assert r"\*\*快点\*\*" in quoted
+    assert r"\*\*快\|点\*\*" in quoted
     assert "](" not in quoted.replace(r"\](", "")
     assert "://" not in quoted
-    assert r"\|" in quoted
 
 
 @pytest.mark.parametrize(
@@ -210,14 +211,20 @@ def browser(chromium: Path) -> Iterator[Browser]:
         found.close()
 
 
+@pytest.fixture(scope="module")
+def pages(report: WeeklyReport, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Language -> its page."""
+    folder = tmp_path_factory.mktemp("pages")
+    for language in LANGUAGES:
+        (folder / f"{language}.html").write_text(to_html(written(report, language)), encoding="utf-8")
+    return {language: folder / f"{language}.html" for language in LANGUAGES}
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_in_a_browser(
-    browser: Browser, report: WeeklyReport, tmp_path: Path, language: str, width: int, scheme: Any
-) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(to_html(written(report, language)), encoding="utf-8")
+def test_in_a_browser(browser: Browser, pages: dict[str, Path], language: str, width: int, scheme: Any) -> None:
+    path = pages[language]
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True)
     try:
         page = context.new_page()
@@ -230,8 +237,7 @@ def test_in_a_browser(
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert page.locator("svg rect").count() > 20
         page.evaluate(AXE.read_text(encoding="utf-8"))
-        rules = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-        found = page.evaluate("rules => axe.run(document, {runOnly: rules})", rules)["violations"]
+        found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
         assert [
             f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]
         ] == []
