@@ -61,7 +61,8 @@ def test_one_file_in_english_and_json_on_the_terminal(scored: Path, tmp_path: Pa
     assert '<html lang="en">' in (tmp_path / "week.html").read_text(encoding="utf-8")
 
 
-def test_it_opens_in_the_browser(scored: Path, tmp_path: Path) -> None:
+def test_it_opens_in_the_browser(tmp_path: Path) -> None:
+    one = write_rows(tmp_path / "one.jsonl", [{"text": "灯不亮了", "created_at": "2025-04-13"}])
     noted = tmp_path / "noted"
     browser = tmp_path / "browser.sh"
     browser.write_text(f'#!/bin/sh\necho "$1" > {noted}\n', encoding="utf-8")
@@ -70,7 +71,7 @@ def test_it_opens_in_the_browser(scored: Path, tmp_path: Path) -> None:
     def opening(command: str) -> subprocess.CompletedProcess[str]:
         # Neither a display nor a terminal: no browser but the one that the environment names.
         env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "TERM")}
-        words = ["insights", "report", str(scored), "-o", str(tmp_path), "--no-embeddings", "--open"]
+        words = ["insights", "report", str(one), "-o", str(tmp_path), "--no-embeddings", "--open"]
         return subprocess.run(
             [sys.executable, "-m", "fankui", *words],
             env=env | {"BROWSER": f"{command} %s"}, capture_output=True, text=True, check=False,

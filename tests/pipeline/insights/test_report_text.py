@@ -66,7 +66,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "link", "rect", "line", "polyline"):
+        if tag not in ("meta", "link", "br", "rect", "line", "polyline"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -90,7 +90,17 @@ def texts(part: Any) -> Iterator[str]:
             yield from texts(one)
     elif is_dataclass(part):
         for field in fields(part):
-            if field.name not in ("key", "language", "tone", "tones", "caption", "told", "labels", "spark_caption"):
+            if field.name not in (
+                "key",
+                "language",
+                "tone",
+                "tones",
+                "head",
+                "caption",
+                "told",
+                "labels",
+                "spark_caption",
+            ):
                 yield from texts(getattr(part, field.name))
 
 
