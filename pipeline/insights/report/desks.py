@@ -117,7 +117,8 @@ def find_desks(table: FeedbackTable, week: Week) -> Desks:
             category, part = _category(table, rows & of_week)
             others = _share(bad, known & of_week & ~rows & (column.codes != MISSING))
             against = verdict(share, others, difference(share, others))
-            found.append(Desk(name, int((rows & of_week).sum()), share, before, category, part, against))
+            if against is not Verdict.FEWER:  # clearly better than the others: none of the worst, however few there are
+                found.append(Desk(name, int((rows & of_week).sum()), share, before, category, part, against))
     # By what is sure of the share: a desk with one comment, overdue, is not worse than one with 50 of 80.
     found.sort(key=lambda desk: (-desk.share.surely, desk.name))
     return Desks(by, tuple(found[:_WORST]), present, _share(bad, known & of_week & (column.codes != MISSING)))

@@ -81,7 +81,7 @@ def change_text(change: Change, say: Wording) -> str:
 
 def _word(change: Change, say: Wording) -> str:
     word = change.series.parts[0][1]
-    return say("grew.word", word=word, before=say.number(usual_count(change)), now=f"{change.now:,}")
+    return say("grew.word", word=word, before=f"{usual_count(change):,.0f}", now=f"{change.now:,}")
 
 
 def desks_section(report: WeeklyReport, say: Wording) -> Section:

@@ -111,6 +111,8 @@ def _count(issue: Issue, say: Wording) -> str:
         return say("issue.count.alone", n=count)
     if issue.new:
         return say("issue.count.new", n=count)
+    if issue.usual < 1:
+        return say("issue.count.rare", n=count)
     return say("issue.count.usual", n=count, usual=say.number(issue.usual))
 
 

@@ -119,7 +119,8 @@ def test_the_worst_desk_is_the_late_one(rows: Rows, report: WeeklyReport) -> Non
     late = [row["responded_at"] > row["due_at"] for row in found if row["queue"] == "logistics"]
     assert (first.name, first.share) == ("logistics", Share(sum(late), len(late)))
     assert first.against is Verdict.MORE
-    assert len(report.desks.worst) == 3
+    assert len(report.desks.worst) <= 3
+    assert all(desk.against is not Verdict.FEWER for desk in report.desks.worst)
     assert report.handling.overdue is not None
     assert report.handling.overdue.now == Share(sum(row["responded_at"] > row["due_at"] for row in found), len(found))
     assert report.handling.overdue.verdict is Verdict.MORE
