@@ -60,7 +60,7 @@ class WeeklyReport:
                 desk=issue.desk,
                 signs=issue.signs,
                 share=Share(issue.recognised, self.messages),
-                usual=issue.usual,
+                usual=issue.recognised_before,
             )
             for issue in listed
             if issue.signs is not None and (issue.growing or issue.recognised >= LEAST_COMPARED)
