@@ -111,13 +111,13 @@ def create_app(settings: ServeSettings) -> FastAPI:
 def _routers(*, stored: bool) -> list[APIRouter]:
     found = [routes.router, health.router]
     if stored:
-        from serving import erasure_routes, feedback_routes, job_routes, original_routes
+        from serving import alert_routes, erasure_routes, feedback_routes, job_routes, original_routes
         from serving.page import login_routes
         from serving.page import routes as page_routes
         from serving.webhooks import routes as webhook_routes
 
         found += [feedback_routes.router, erasure_routes.router, original_routes.router, job_routes.router]
-        found += [webhook_routes.router, page_routes.router, login_routes.router]
+        found += [alert_routes.router, webhook_routes.router, page_routes.router, login_routes.router]
     return found
 
 
@@ -140,6 +140,8 @@ def _lifespan(*, follows: bool) -> Callable[[FastAPI], AbstractAsyncContextManag
             tasks += [asyncio.create_task(keeper.run_clock()), asyncio.create_task(keeper.run_retention())]
             tasks.append(asyncio.create_task(keeper.run_webhooks()))
             tasks.append(asyncio.create_task(keeper.run_jobs()))
+            if keeper.watcher is not None:
+                tasks.append(asyncio.create_task(keeper.watcher.run()))
         yield
         for task in tasks:
             task.cancel()

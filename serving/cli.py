@@ -266,6 +266,30 @@ _KeepResultsDays = Annotated[
         help="Days in which the results of a job can be fetched; then they are deleted, for they only take up room.",
     ),
 ]
+_Alerts = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="FANKUI_ALERTS",
+        help="Alert rules for what the store holds (TOML). [default: the shipped ones]",
+    ),
+]
+_Insights = Annotated[
+    bool | None,
+    typer.Option(
+        "--insights/--no-insights",
+        envvar="FANKUI_INSIGHTS",
+        help="Look for alerts, hot issues and a forecast in what the store holds, in a process of the lowest priority. "
+        "Without either: where the extra insights is installed.",
+    ),
+]
+_InsightSeconds = Annotated[
+    float,
+    typer.Option(
+        envvar="FANKUI_INSIGHT_SECONDS",
+        min=1.0,
+        help="Seconds between two looks, if anything came in: each reads up to 100,000 comments of the last 90 days.",
+    ),
+]
 _KeysFile = Annotated[
     Path | None,
     typer.Option(
@@ -334,6 +358,9 @@ def serve(
     max_jobs_bytes: _MaxJobsBytes = 2 << 30,
     job_read_timeout: _JobReadTimeout = 120.0,
     keep_results_days: _KeepResultsDays = 7.0,
+    alerts: _Alerts = None,
+    insights: _Insights = None,
+    insight_seconds: _InsightSeconds = 300.0,
     keys_file: _KeysFile = None,
     no_keys: _NoKeys = False,
     docs: _Docs = None,

@@ -12,6 +12,7 @@ from typing import Any
 
 from serving import sealing
 from serving.engine import Engine
+from serving.insights.watching import Watcher, is_wanted
 from serving.job_intake import JobIntake
 from serving.job_runner import JobRunner
 from serving.metrics import Metrics
@@ -36,6 +37,7 @@ class Keeper:
         self.threads = threads
         self.seal = seal
         self.recorder = Recorder(engine, threads, seal=seal if engine.settings.keep_raw else None)
+        self.zone = engine.policy.timezone
         self._metrics = engine.metrics
         self._settings = engine.settings
         # Of this process and this start: one that is started again does not take its predecessor's lease for its own.
@@ -43,6 +45,7 @@ class Keeper:
         self._deliverer = Deliverer(threads, sender, holder=self._holder, seal=seal, metrics=engine.metrics)
         self.runner = JobRunner(engine, threads, holder=self._holder)
         self.intake = JobIntake(engine, threads, secret=self.recorder.secret, queued=self.runner.wake)
+        self.watcher = Watcher(engine, threads, holder=self._holder) if is_wanted(engine.settings) else None
         self._told: dict[str, str] = {}  # what failed -> the cause that was told
 
     async def run_clock(self) -> None:
@@ -126,7 +129,7 @@ class Keeper:
 
         def give_up(connection: Any) -> None:
             jobs.give_up(connection, holder=self._holder, now=datetime.now(UTC))
-            for name in (leases.CLOCK, leases.RETENTION):
+            for name in (leases.CLOCK, leases.RETENTION, leases.INSIGHTS):
                 leases.give_up(connection, name, holder=self._holder, now=datetime.now(UTC))
 
         await self._deliverer.close()

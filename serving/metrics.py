@@ -106,6 +106,9 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
+        self._alerts = Counter(
+            "fankui_alerts", "Alerts over the stored feedback, by rule.", ["rule"], registry=self.registry
+        )
         self._clock = Counter(
             "fankui_clock_events",
             "What became of comments whose time had come, such as feedback.overdue.",
@@ -170,6 +173,10 @@ class Metrics:
     def clock_told(self, kind: str, count: int) -> None:
         """Count events of the clock, by type."""
         self._clock.labels(kind).inc(count)
+
+    def alert(self, rule: str) -> None:
+        """Count an alert. `rule` is a name in the operator's file, of which there are few."""
+        self._alerts.labels(rule).inc()
 
     def store_failed(self, cause: str) -> None:
         """Count a transaction that failed. `cause` is a database's code, of which there are few."""

@@ -26,6 +26,7 @@ NEEDED: dict[str, frozenset[str]] = {
     "DELETE /v1/feedback/{id}": frozenset({ADMIN}),
     "POST /v1/erasures": frozenset({ADMIN}),
     "GET /v1/export": frozenset({READ}),
+    "GET /v1/alerts": frozenset({READ}),
     "GET /v1/webhooks": frozenset({ADMIN}),
     "GET /v1/webhooks/dead": frozenset({ADMIN}),
     "POST /v1/webhooks/replay": frozenset({ADMIN}),

@@ -57,6 +57,9 @@ class ServeSettings:
     keep_results_days: float = 7.0  # in which the results of a job can be fetched
     job_seconds: float = 1.0  # between two looks for a job that waits
     job_hold_seconds: float = 15.0  # after which a job is taken over whose worker gives no sign of life
+    insights: bool | None = None  # alerts, hot issues and forecast of the store; None: where their extra is installed
+    alerts: Path | None = None  # rules; None: the shipped data/alerts.toml
+    insight_seconds: float = 300.0  # between two looks: each reads up to 100,000 comments
     retention_seconds: float = 600.0  # between two looks for what is that old
     clock_seconds: float = 5.0  # between two looks for what is overdue
     probe_seconds: float = 5.0  # how long one successful forward pass counts as ready
@@ -75,6 +78,9 @@ class ServeSettings:
 
         if self.keep_days is not None and self.store is None:
             raise ConfigError("store_invalid", "--keep-days erases what a store holds; give --store too")
+
+        if (self.insights or self.alerts is not None) and self.store is None:
+            raise ConfigError("store_invalid", "--alerts and --insights look at what a store holds; give --store too")
 
         if self.keep_raw and self.store is None:
             raise ConfigError("store_invalid", "--keep-raw keeps originals in a store; give --store too")

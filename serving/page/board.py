@@ -32,4 +32,9 @@ class Board:
 def open_board(keeper: Keeper, ring: KeyRing) -> Board:
     """The page over a store. Raises StoreError."""
     secret = keeper.threads.database.secret("page_sessions")
-    return Board(Sessions(secret, ring), Feed(keeper.threads))
+    board = Board(Sessions(secret, ring), Feed(keeper.threads))
+    if keeper.watcher is not None:
+        from serving.insights.panels import FoundInsights
+
+        board.insights = FoundInsights(keeper.zone)
+    return board

@@ -51,7 +51,7 @@ class FiredAlert:
     id: str
     name: str
     value: float
-    expected: float
+    expected: float | None  # None for a rule with a threshold
     since: datetime
     causes: tuple[str, ...] = ()  # in words, the likeliest first
 

@@ -23,14 +23,15 @@ ESCALATED = "feedback.escalated"
 CALLBACK_DUE = "feedback.callback_due"
 ERASED = "feedback.erased"
 JOB_FINISHED = "job.finished"
+ALERT = "insight.alert"
 
-TYPES = (ROUTED, CORRECTED, STATUS, OVERDUE, ESCALATED, CALLBACK_DUE, ERASED, JOB_FINISHED)
+TYPES = (ROUTED, CORRECTED, STATUS, OVERDUE, ESCALATED, CALLBACK_DUE, ERASED, JOB_FINISHED, ALERT)
 """All that can be subscribed to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a comment or a job; `data` holds ids, labels and times, never text."""
+    """Something that happened to a comment or a job, or an alert; `data` holds ids, labels and times, never text."""
 
     type: str
     subject: str

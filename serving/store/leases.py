@@ -7,7 +7,7 @@ from sqlalchemy import Connection, or_, update
 from serving.store.inserting import insert_new
 from serving.store.tables import leases as table
 
-CLOCK, OUTBOX, RETENTION = "clock", "outbox", "retention"
+CLOCK, OUTBOX, RETENTION, INSIGHTS = "clock", "outbox", "retention", "insights"
 
 HOLD = timedelta(seconds=30)
 """How long a lease lasts; six times what lies between two looks at the clock."""

@@ -4,6 +4,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -245,6 +246,30 @@ jobs = Table(
     Index(None, "created_at", "id"),
     Index(None, "owner", "created_at", "id"),
     Index(None, "status", "created_at"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", String(64), primary_key=True),  # follows from rule, day and what it is about
+    Column("rule", String(200), nullable=False),
+    Column("day", String(10), nullable=False),  # such as 2026-09-30, on the policy's wall clock
+    Column("fired_at", UtcTime, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("expected", Double),
+    Column("messages", Integer, nullable=False),
+    Column("signs", JSON, nullable=False),  # what an incident is known by
+    Column("causes", JSON, nullable=False),  # as pipeline/insights/causes.py gives them
+    Column("feedback_ids", JSON, nullable=False),
+    Index(None, "day", "rule"),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("made_at", UtcTime, nullable=False),
+    Column("found", JSON, nullable=False),  # hot issues and forecast, without text
 )
 
 job_chunks = Table(

@@ -1,4 +1,4 @@
-"""A disk that is really full: nothing is acknowledged that is not kept, scoring goes on, and room is enough to go on."""
+"""A disk that is really full: nothing is acknowledged that is not kept, and all goes on once there is room."""
 
 import os
 import subprocess

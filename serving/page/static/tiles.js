@@ -40,11 +40,16 @@ export function drawDesks({ desks }, onDesk) {
 
 export function drawPanels({ panels }, onCategory) {
   fill("alerts", "ul", panels.alerts, (alert) => element("li", {}, element("strong", {}, alert.name),
-    element("span", { class: "muted" }, word("panel.alert", { value: number(alert.value), expected: number(alert.expected), since: shortTime(alert.since) })), alert.causes.length ? element("span", {}, alert.causes.join("；")) : ""));
+    element("span", { class: "muted" }, alertLine(alert)), alert.causes.length ? element("span", {}, alert.causes.join("；")) : ""));
   fill("hot-issues", "ol", panels.hot_issues, (issue) => element("li", {},
     issue.category ? element("button", { type: "button", class: "quiet", onclick: () => onCategory(issue.category) }, issue.name) : element("strong", {}, issue.name),
     element("span", { class: "muted" }, `${number(issue.size)} · ${issue.growth == null ? word("panel.new") : word("panel.growth", { n: `${issue.growth >= 0 ? "+" : "−"}${percent(Math.abs(issue.growth))}` })}`),
     element("meter", { min: 0, max: 1, value: issue.hotness, "aria-label": issue.name }), element("span", { class: "quote muted" }, issue.quote)));
+}
+
+function alertLine({ value, expected, since }) {
+  const told = { value: number(value), since: shortTime(since) };
+  return expected == null ? word("panel.threshold", told) : word("panel.alert", { ...told, expected: number(expected) });
 }
 
 function fill(id, list, entries, make) {

@@ -321,7 +321,10 @@ class Found:
         return [ForecastPoint(datetime(2030, 1, day), 20.0 + day, 12.0, 33.0) for day in range(1, 8)]
 
     def alerts(self, connection: Any, part: Any) -> list[FiredAlert]:
-        return [FiredAlert("a1", "物流负面连续三天偏高", 40, 12.5, datetime.now(UTC), ("华东1店 物流配送",))]
+        return [
+            FiredAlert("a1", "物流负面连续三天偏高", 40, 12.5, datetime.now(UTC), ("华东1店 物流配送",)),
+            FiredAlert("a2", "涉及安全", 9, None, datetime.now(UTC)),
+        ]
 
 
 @pytest.fixture
@@ -344,6 +347,7 @@ def test_insights_have_their_panels_where_there_are_any(open_page: Open, with_in
     page = open_page(f"{with_insights}/dashboard").page
     expect(page.locator("#alerts")).to_contain_text("物流负面连续三天偏高")
     expect(page.locator("#alerts")).to_contain_text("华东1店 物流配送")
+    expect(page.locator("#alerts li").last).to_contain_text("9，始于")
     expect(page.locator("#hot-issues li")).to_have_count(2)
     expect(page.locator("#hot-issues")).to_contain_text("<img src=x")
     assert violations(page) == []

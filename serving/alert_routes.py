@@ -1,0 +1,40 @@
+"""GET /v1/alerts: rules that fired over the stored feedback (serving/insights)."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from serving import feedback_answers
+from serving.alert_shapes import AlertsAnswer
+from serving.feedback_routes import KeeperDep
+from serving.openapi import guarded
+from serving.store import insights
+
+router = APIRouter(prefix="/v1")
+
+
+@router.get("/alerts", summary="List alerts", responses={200: {"model": AlertsAnswer}, **guarded(422, 503)})
+async def list_alerts(
+    keeper: KeeperDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    since: Annotated[date | None, Query(description="First day, such as 2026-09-30.")] = None,
+) -> Response:
+    """The latest first, each with what stands out about its comments against the rest; no text."""
+
+    def read(connection: Any) -> dict[str, Any]:
+        rows = insights.list_alerts(connection, limit=limit, since=None if since is None else str(since))
+        looked = insights.last_findings(connection)
+        return {
+            "items": [alert_dict(row) for row in rows],
+            "looked_at": None if looked is None else looked.made_at.isoformat(),
+        }
+
+    return Response(feedback_answers.dumps(await keeper.threads.read(read)), media_type="application/json")
+
+
+def alert_dict(row: Any) -> dict[str, Any]:
+    """An alert as JSON has it."""
+    names = ("id", "rule", "day", "value", "expected", "messages", "signs", "causes", "feedback_ids")
+    return {name: getattr(row, name) for name in names} | {"fired_at": row.fired_at.isoformat()}
