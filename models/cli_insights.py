@@ -10,7 +10,7 @@ import typer
 from pipeline.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from models.insight_session import Opened
+    from models.insight_session import Opened, Source
 
 insights_app = typer.Typer(
     help="Topics, trends, causes, alerts and the weekly report out of scored files.",
@@ -255,16 +255,17 @@ def similar(  # noqa: PLR0917
     among: Annotated[
         list[str] | None, typer.Option("--among", metavar="NAME=VALUE", help="Only these, such as status=resolved.")
     ] = None,
+    answer_column: Annotated[str, typer.Option(help="Column with what was answered, shown where it is.")] = "answer",
     model: _Model = None,
     no_embeddings: _NoEmbeddings = False,
     as_json: _Json = False,
 ) -> None:
-    """The comments most like one of them, with their ids, such as solved cases of an export.
+    """The comments most like one of them and what was answered, such as solved cases of an export.
 
     Example: `fankui insights similar export.parquet --id A-1 --among status=resolved`
     """
     from models.insight_display import show_similar
-    from models.insight_session import with_embeddings
+    from models.insight_session import read_answers, with_embeddings
     from pipeline.insights.quotes import quote
     from pipeline.insights.selection import parse_filters, selected
     from pipeline.insights.similar import CaseIndex
@@ -285,6 +286,8 @@ def similar(  # noqa: PLR0917
         {"id": table.ids[one.row], "likeness": round(one.likeness, 4), "text": quote(table.texts[one.row])}
         for one in index.nearest(row, most=most, among=allowed)
     ]
+    answers = read_answers(_source(locals()), answer_column, {one["id"] for one in nearest})
+    nearest = [one | ({"answer": answers[one["id"]]} if one["id"] in answers else {}) for one in nearest]
     body = {"id": id, "text": quote(table.texts[row]), "similar": nearest}
     _tell(opened, body, as_json, show_similar)
 
@@ -341,12 +344,18 @@ def report(  # noqa: PLR0917
 
 
 def _open(options: dict[str, Any]) -> "Opened":
-    from models.insight_session import Source, open_table
+    from models.insight_session import open_table
+
+    return open_table(_source(options))
+
+
+def _source(options: dict[str, Any]) -> "Source":
+    from models.insight_session import Source
 
     names = ("files", "text_column", "id_column", "created_at_column", "schema", "timezone", "prefix")
     given: dict[str, Any] = {name: options[name] for name in names}
     given |= {"attributes": options.get("attribute"), "filters": options.get("filters") or ()}
-    return open_table(Source(**given, quiet=options["as_json"]))
+    return Source(**given, quiet=options["as_json"])
 
 
 def _tell(opened: "Opened", body: dict[str, Any], as_json: bool, show: Any) -> None:

@@ -102,9 +102,11 @@ def show_alerts(body: Mapping[str, Any]) -> None:
 def show_similar(body: Mapping[str, Any]) -> None:
     """Print the nearest comments."""
     console = Console()
-    table = _table(f"{body['id']}: {body['text']}", "id", "likeness", "text")
+    answered = any("answer" in one for one in body["similar"])
+    table = _table(f"{body['id']}: {body['text']}", "id", "likeness", "text", *(["answer"] if answered else []))
     for one in body["similar"]:
-        table.add_row(Text(one["id"]), f"{one['likeness']:.2f}", Text(one["text"]))
+        answer = [Text(one.get("answer", ""))] if answered else []
+        table.add_row(Text(one["id"]), f"{one['likeness']:.2f}", Text(one["text"]), *answer)
     console.print(table)
 
 

@@ -1,7 +1,8 @@
 """What every `fankui insights` command starts with: files read into a table, embeddings computed where they lack."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from pipeline.columns import ColumnMap
-from pipeline.errors import UsageError
+from pipeline.errors import TextError, UsageError
 from pipeline.insights.read_table import ReadOptions, ReadReport, read_table
 from pipeline.insights.selection import parse_filters, selected
 from pipeline.insights.table import FeedbackTable
 from pipeline.insights.terms import Terms, read_terms
+from pipeline.prepare import prepare
 from pipeline.readers import open_file
 from pipeline.row_bar import row_bar
 from pipeline.schema import load_schema
@@ -88,6 +90,22 @@ def open_table(source: Source) -> Opened:
             raise UsageError("nothing_selected", f"no comment passes {' '.join(source.filters)}; loosen the filter")
         table = table.take(rows)
     return Opened(table, report, {"reading": time.perf_counter() - started})
+
+
+def read_answers(source: Source, column: str, ids: Collection[str]) -> dict[str, str]:
+    """Id -> what was answered, masked, of those of the ids whose rows tell it. Rows without an id count from 1."""
+    found: dict[str, str] = {}
+    number = 0
+    for path in source.files:
+        for batch in open_file(path).batches():
+            for row in batch.rows:
+                number += 1
+                cell = row.get(source.id_column)
+                identity = str(number) if cell in (None, "") else str(cell)
+                if identity in ids and row.get(column):
+                    with suppress(TextError):
+                        found[identity] = prepare(str(row[column])).text
+    return found
 
 
 def with_embeddings(opened: Opened, model: str | None, *, quiet: bool = False) -> Opened:

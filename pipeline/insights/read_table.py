@@ -46,6 +46,7 @@ _NO_ATTRIBUTE = {
         EMBEDDING,
         "zone",
         "escalation",
+        "answer",
     ),
 }
 """Columns that say nothing about where a comment comes from, or too much about whom."""

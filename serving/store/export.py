@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, select
 
 from pipeline.cells import Column, ColumnKind
 from pipeline.schema import Kind, LabelSchema
 from pipeline.writers import open_writer
 from serving.store import corrections, records
 from serving.store.records import Filters
+from serving.store.statuses import RESOLVED
+from serving.store.tables import status_history as history
 
 _PAGE = 500  # rows; with 40,000 characters each, at the worst, 80 MB
 _ALWAYS: tuple[tuple[str, ColumnKind], ...] = (
@@ -37,6 +39,7 @@ _DECIDED: tuple[tuple[str, ColumnKind], ...] = (
     ("status_at", "time"),
     ("responded_at", "time"),
     ("resolved_at", "time"),
+    ("answer", "text"),  # the note with which it was resolved last
     ("overdue_at", "time"),
     ("escalation", "integer"),
     ("model_version", "text"),
@@ -59,8 +62,12 @@ def export(connection: Connection, path: Path, filters: Filters, *, schema: Labe
     count = 0
     with open_writer(path, columns=[Column(name, kind) for name, kind in columns]) as writer:
         for rows in records.pages(connection, filters, size=_PAGE):
-            held = _held(connection, rows)
-            writer.write([_cells(row, held.get(row.id, {}), schema, training=filters.corrected) for row in rows])
+            held, answers = _held(connection, rows), _answers(connection, rows)
+            cells = [_cells(row, held.get(row.id, {}), schema, training=filters.corrected) for row in rows]
+            if not filters.corrected:
+                for row, cell in zip(rows, cells, strict=True):
+                    cell["answer"] = answers.get(row.id)
+            writer.write(cells)
             count += len(rows)
     return count
 
@@ -71,6 +78,15 @@ def _held(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, dict[st
     for entry in corrections.of_feedback(connection, [row.id for row in rows]):
         found.setdefault(entry.feedback_id, {})[entry.task] = entry.label
     return found
+
+
+def _answers(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, str]:
+    """Feedback id -> the note with which it was resolved last."""
+    ids = [row.id for row in rows]
+    noted = select(history.c.feedback_id, history.c.note).where(
+        history.c.feedback_id.in_(ids), history.c.status == RESOLVED, history.c.note.is_not(None)
+    )
+    return {row.feedback_id: row.note for row in connection.execute(noted.order_by(history.c.at, history.c.id))}
 
 
 def _cells(row: Row[Any], held: Mapping[str, Any], schema: LabelSchema, *, training: bool) -> dict[str, Any]:

@@ -92,6 +92,21 @@ def test_similar_comments(scored: Path) -> None:
     assert all(one["id"].startswith("x") for one in found["similar"])
 
 
+def test_similar_comments_come_with_what_was_answered(scored: Path, tmp_path: Path) -> None:
+    solved = tmp_path / "solved.jsonl"
+    rows = [json.loads(line) for line in scored.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        if row["id"] == "x3":
+            row |= {"answer": "已召回，回电13800138000", "status": "resolved"}
+        else:
+            row["status"] = "new"
+    solved.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    args = ("similar", solved, "--id", "x0", "--no-embeddings", "--among", "status=resolved")
+    assert [(one["id"], one["answer"]) for one in documents(*args)["similar"]] == [("x3", "已召回,回电[手机号]")]
+    assert "已召回" in run(*args)
+    assert "answer" not in documents("similar", scored, "--id", "x0", "--no-embeddings", "-k", 1)["similar"][0]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

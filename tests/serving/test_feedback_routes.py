@@ -340,12 +340,15 @@ def test_exports(client: Client, tmp_path: Path) -> None:
     post(client, {"text": "=1+1 快递太慢了", "id": "a1", "channel": "@shop"})
     post(client, {"text": "很好", "id": "a2"})
     client.post("/v1/feedback/a2/corrections", json={"task": "category", "label": "other", "by": "li"})
+    for status, note in (("resolved", "已退款"), ("reopened", "没收到"), ("resolved", "=已补发")):
+        client.post("/v1/feedback/a2/status", json={"status": status, "by": "li", "note": note})
     text = export(client, "", tmp_path, "all.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["id"] for row in rows] == ["a2", "a1"]
     assert rows[1]["text"] == "'=1+1 快递太慢了"
     assert rows[1]["channel"] == "'@shop"
     assert (rows[0]["corrected_category"], rows[1]["corrected_category"]) == ("other", "")
+    assert (rows[0]["answer"], rows[1]["answer"]) == ("'=已补发", "")
     lines = export(client, "format=jsonl", tmp_path, "all.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(lines[1])["text"] == "=1+1 快递太慢了"
     table = pq.read_table(export(client, "format=parquet", tmp_path, "all.parquet"))
