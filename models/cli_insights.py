@@ -282,7 +282,7 @@ def similar(  # noqa: PLR0917
     index = CaseIndex(
         term_weights(opened.read_terms(quiet=as_json)), None if table.embeddings is None else centered(table.embeddings)
     )
-    nearest = [
+    nearest: list[dict[str, Any]] = [
         {"id": table.ids[one.row], "likeness": round(one.likeness, 4), "text": quote(table.texts[one.row])}
         for one in index.nearest(row, most=most, among=allowed)
     ]
