@@ -5,6 +5,7 @@ The answers are kept in a hidden folder beside the target, segment by segment an
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -20,7 +21,10 @@ from models.batch_rows import RowReader
 from models.batch_scoring import RowScorer, ScoreOptions, output_columns
 from models.batch_segment import EVIDENCE, Segment, changed
 from models.batch_session import Session, scoring_session
+from models.job_lock import alone
+from models.precision import PRECISION_VARIABLE
 from models.predictor import BundlePredictor
+from pipeline.atomic import remove_strays
 from pipeline.columns import require_columns
 from pipeline.errors import DataError, UsageError
 from pipeline.readers import RowFile, file_format, open_file
@@ -83,26 +87,37 @@ def score_file(
     with ExitStack() as stack:
         session = session or stack.enter_context(scoring_session(predictor, policy, options))
         output = _plan(file, target, predictor, options)
+        stack.enter_context(alone(target))
+        remove_strays(target)
         key = _key(file, predictor, policy, options)
         journal = Journal.open(target, key)
-        if (done := journal.done()) is not None and target.exists() and target.stat().st_size == done.pop("bytes"):
+        named = {"prefix": options.prefix, "overwrite": options.overwrite}
+        if (done := _done(journal, target, named)) is not None:
             return ScoreSummary(target=target, resumed=done["rows"], cached=0, seconds=0.0, **done)
         run = _Run(file, session, journal, output)
         run.score(progress)
         found = join(file, target, journal=journal, output=output, cells=session.scorer.cells())
-    told: dict[str, Any] = {
-        "rows": run.rows,
-        "failed": found.failed,
-        "zones": found.zones,
-        "model_version": predictor.model_version,
-    }
-    if keep_mark:
-        journal.finish({**told, "bytes": target.stat().st_size})
-    else:
-        journal.remove()
+        told: dict[str, Any] = {
+            "rows": run.rows,
+            "failed": found.failed,
+            "zones": found.zones,
+            "model_version": predictor.model_version,
+        }
+        if keep_mark:
+            journal.finish({**told, "bytes": target.stat().st_size, "named": named})
+        else:
+            journal.remove()
     return ScoreSummary(
         target=target, resumed=run.resumed, cached=run.cached, seconds=time.monotonic() - started, **told
     )
+
+
+def _done(journal: Journal, target: Path, named: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What an earlier run told that wrote the target as it is, with these names of columns."""
+    done = journal.done()
+    if done is None or done.pop("named", None) != named or not target.exists():
+        return None
+    return done if target.stat().st_size == done.pop("bytes") else None
 
 
 def _plan(file: RowFile, target: Path, predictor: BundlePredictor, options: ScoreOptions) -> OutputColumns:
@@ -127,6 +142,7 @@ def _key(file: RowFile, predictor: BundlePredictor, policy: RoutingPolicy, optio
         "source": file_digest(file.path),
         "sheet": file.sheet,
         "model": predictor.model_version,
+        "precision": os.environ.get(PRECISION_VARIABLE) or None,
         "policy": repr(policy),
         "options": json.loads(json.dumps(told, default=str)),
     }

@@ -11,7 +11,8 @@ from typing import Any
 
 from models.bundle import ModelBundle
 from models.linear import read_linear
-from models.onnx_model import Precision, read_network
+from models.onnx_model import read_network
+from models.precision import Precision
 from models.predictor import LogitModel, Outputs
 from pipeline.errors import BundleError
 from pipeline.schema import LabelSchema

@@ -11,7 +11,7 @@ from pipeline.errors import BundleError
 from pipeline.schema import LabelSchema
 
 if TYPE_CHECKING:
-    from models.onnx_model import Precision
+    from models.precision import Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ import onnxruntime as ort
 from models.batching import TOKEN_BUDGET, Ids, pad, token_batches
 from models.bundle import ENGINE, ModelBundle
 from models.heads import head_width
+from models.precision import PRECISION_VARIABLE, Precision
 from models.predictor import Outputs
 from models.tokenization import FeedbackTokenizer, read_tokenizer
 from pipeline.errors import BundleError, ConfigError
@@ -23,10 +24,6 @@ from pipeline.schema import LabelSchema
 EMBEDDING = "embedding"
 WEIGHTS = "model.safetensors"
 GRAPH = "model.onnx"  # as torch exported it, in float32
-
-Precision = Literal["int8", "fp32"]
-PRECISION_VARIABLE = "FANKUI_PRECISION"
-"""Environment variable that chooses the precision of every network that is loaded."""
 
 Forward = Callable[[Ids, Ids], Mapping[str, NDArray[np.float32]]]
 """Token ids and attention mask, both (n, length) -> output name -> array of n rows."""
@@ -96,7 +93,8 @@ def _graph_file(bundle: ModelBundle, precision: Precision | None) -> str:
     if not bundle.has(ENGINE):
         raise BundleError(
             "precision_missing",
-            f"{bundle.path} has no {ENGINE}; score in fp32, or make one with `fankui quantize {bundle.path} TEXTS`",
+            f"{bundle.path} has no {ENGINE}; score in fp32, or make one with "
+            f"`fankui quantize {bundle.path} TEXTS`, which encoders of BERT's kind can have",
         )
     return ENGINE
 

@@ -21,7 +21,7 @@ from models.batch_segment import EVIDENCE, Segment
 from models.batch_session import scoring_session
 from models.batch_tables import answer_table
 from models.loading import ResolvedModel, load_predictor
-from models.onnx_model import PRECISION_VARIABLE
+from models.precision import PRECISION_VARIABLE
 from models.predictor import BundlePredictor
 from models.ray_input import Slice, Source, from_bytes, read_slices, slice_rows_of, to_bytes
 from models.ray_job import Report, count_try, part_name

@@ -9,7 +9,6 @@
 A part without its report is scored again, so whoever is killed leaves nothing half done that counts.
 """
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +20,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from models.job_lock import alone
 from models.ray_input import Source
 from pipeline.atomic import atomic_file, write_text
-from pipeline.errors import DataError, UsageError
+from pipeline.errors import DataError
 from pipeline.writers import open_writer
 
 MOST_TRIES = 5
@@ -75,16 +75,11 @@ def open_job(target: Path, key: Mapping[str, Any], *, slice_rows: int) -> Iterat
     Raises UsageError `job_running`, DataError `write_failed`.
     """
     folder = target.parent / f".{target.name}.scoring"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder.parent / f".{target.name}.lock").open("w")
-    except OSError as error:
-        raise _failed(folder, error) from None
-    with lock:
+    with alone(target):
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError("job_running", f"{target} is being scored by another run; wait for it to end") from None
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _failed(folder, error) from None
         try:
             job = _begun(folder, key) or _begin(folder, key, slice_rows)
             shutil.rmtree(folder / "tries", ignore_errors=True)
@@ -92,7 +87,6 @@ def open_job(target: Path, key: Mapping[str, Any], *, slice_rows: int) -> Iterat
         finally:
             if not any((folder / "done").glob("*")):  # nothing to go on from
                 shutil.rmtree(folder, ignore_errors=True)
-            Path(lock.name).unlink(missing_ok=True)
 
 
 def count_try(folder: Path, source: Source, number: int, first_row: int) -> None:

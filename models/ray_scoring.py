@@ -22,7 +22,7 @@ from models.batch_columns import OutputColumns
 from models.batch_scoring import ScoreOptions, output_columns
 from models.bundle import MANIFEST, ModelBundle
 from models.loading import ResolvedModel, model_version, open_model
-from models.onnx_model import PRECISION_VARIABLE
+from models.precision import PRECISION_VARIABLE
 from models.ray_actor import Reader, Scorer, Work
 from models.ray_input import FORMATS, Source, row_groups
 from models.ray_job import MOST_TRIES, Report, finish, open_job

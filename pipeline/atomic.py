@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all: written beside their place, synced, renamed."""
 
+import glob
 import os
 import shutil
 import tempfile
@@ -24,6 +25,13 @@ def atomic_file(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_strays(path: Path) -> None:
+    """Remove what processes left that were killed while they wrote `path`. Nobody else may be writing it."""
+    for stray in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        if stray.is_file():
+            stray.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -17,7 +17,9 @@ import pytest
 from models.batch import ScoreOptions, ScoreProgress, ScoreSummary, score_file
 from models.batch_session import scoring_session
 from models.bundle import ModelBundle
+from models.job_lock import alone
 from models.loading import ResolvedModel
+from models.precision import PRECISION_VARIABLE
 from models.predictor import BundlePredictor
 from pipeline.columns import ColumnMap
 from pipeline.errors import DataError, UsageError
@@ -332,6 +334,66 @@ def test_a_changed_input_is_scored_anew(many: Path, tmp_path: Path, predictor: B
         score_file(many, target, predictor=predictor, policy=policy, progress=stop)
     write_jsonl(many, [{"id": 0, "text": "很好"}])
     assert score_file(many, target, predictor=predictor, policy=policy).resumed == 0
+
+
+def _interrupted(source: Path, target: Path, predictor: BundlePredictor) -> None:
+    def stop(done: ScoreProgress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_file(source, target, predictor=predictor, policy=load_policy(), progress=stop)
+
+
+def test_answers_of_another_precision_are_not_used_again(
+    many: Path, tmp_path: Path, predictor: BundlePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out.jsonl"
+    monkeypatch.setenv(PRECISION_VARIABLE, "fp32")
+    _interrupted(many, target, predictor)
+    monkeypatch.delenv(PRECISION_VARIABLE)
+    assert score_file(many, target, predictor=predictor, policy=load_policy()).resumed == 0
+
+
+def test_two_runs_never_write_one_target(source: Path, tmp_path: Path, score: Callable[..., ScoreSummary]) -> None:
+    target = tmp_path / "out.jsonl"
+    with alone(target), pytest.raises(UsageError, match="is being scored by another run") as refused:
+        score(source, target)
+    assert refused.value.code == "job_running"
+    assert not target.exists()
+    assert score(source, target).rows == len(TEXTS)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_lock_that_its_holder_removed_is_no_lock(tmp_path: Path) -> None:
+    target = tmp_path / "out.jsonl"
+    with alone(target):
+        (tmp_path / ".out.jsonl.lock").unlink()  # as one does that ends at this moment
+        with alone(target):
+            pass
+
+
+def test_what_killed_runs_left_of_the_target_is_removed(
+    source: Path, tmp_path: Path, score: Callable[..., ScoreSummary]
+) -> None:
+    mine, others = tmp_path / ".out.jsonl.abc.part", tmp_path / ".other.jsonl.abc.part"
+    mine.write_text("half")
+    others.write_text("half")
+    score(source, tmp_path / "out.jsonl")
+    assert (mine.exists(), others.exists()) == (False, True)
+
+
+def test_a_finished_file_is_written_again_under_other_names(
+    source: Path, tmp_path: Path, predictor: BundlePredictor
+) -> None:
+    def run(prefix: str) -> ScoreSummary:
+        options = ScoreOptions(prefix=prefix)
+        target, policy = tmp_path / "out.jsonl", load_policy()
+        return score_file(source, target, predictor=predictor, policy=policy, options=options, keep_mark=True)
+
+    run("")
+    assert run("").resumed == len(TEXTS)
+    run("p_")
+    assert "p_mood" in read(tmp_path / "out.jsonl")[0]
 
 
 def test_an_input_that_grows_meanwhile_is_told(many: Path, tmp_path: Path, predictor: BundlePredictor) -> None:
