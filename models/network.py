@@ -117,7 +117,8 @@ def new_classifier(
 def load_encoder(name: str, *, revision: str | None = None) -> PreTrainedModel:
     """A pre-trained encoder in float32 from a local folder or the hub: safetensors only, and no code of others is run.
 
-    Raises ConfigError `encoder_unreadable`, and `revision_missing` for a hub name without a pinned revision.
+    Raises ConfigError `encoder_unreadable`, `encoder_unusable`, and `revision_missing` for a hub name without a pinned
+    revision.
     """
     check_encoder_name(name, revision)
     try:
@@ -136,9 +137,29 @@ def load_encoder(name: str, *, revision: str | None = None) -> PreTrainedModel:
         raise ConfigError(
             "encoder_unreadable", f"--encoder {name}: expected a Hugging Face encoder with safetensors: {first}"
         ) from error
+    _try_out(encoder, name)
     # transformers keeps where it was, and a model that is given away would tell the folders of its maker's machine.
     encoder.config._name_or_path = ""
     return encoder
+
+
+def _try_out(encoder: PreTrainedModel, name: str) -> None:
+    """One pass over a few tokens. Raises ConfigError `encoder_unusable` where that gives no hidden states."""
+    ids = torch.ones((1, 4), dtype=torch.long)
+    try:
+        with torch.no_grad():
+            shape = encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.shape
+    except Exception as error:  # whatever an architecture of any kind raises
+        first = str(error).strip().partition("\n")[0]
+        kind = encoder.config.model_type
+        raise ConfigError(
+            "encoder_unusable",
+            f"--encoder {name}: expected an encoder such as BERT, fed with token ids and a mask; {kind} says: {first}",
+        ) from None
+    if tuple(shape[:2]) != (1, 4):
+        raise ConfigError(
+            "encoder_unusable", f"--encoder {name}: expected one hidden state a token; found {tuple(shape)} for 4"
+        )
 
 
 def check_encoder_name(name: str, revision: str | None) -> None:

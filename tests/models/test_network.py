@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
-from transformers import BertConfig, BertModel, DistilBertConfig
+from transformers import BertConfig, BertModel, DistilBertConfig, T5Config, T5Model
 
 from models.heads import head_width, probabilities
 from models.network import (
@@ -250,6 +250,16 @@ def test_placeholders_start_as_the_mean_of_their_characters(encoder_folder: Path
     assert number >= before
     inner = characters.backend.encode("地址", add_special_tokens=False).ids
     torch.testing.assert_close(weight[number], weight[inner].mean(dim=0))
+
+
+def test_what_is_no_encoder_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    config = T5Config(vocab_size=64, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    T5Model(config).save_pretrained(tmp_path)
+    with pytest.raises(
+        ConfigError, match="expected an encoder such as BERT, fed with token ids and a mask; t5 says"
+    ) as told:
+        load_encoder(str(tmp_path))
+    assert told.value.code == "encoder_unusable"
 
 
 def test_pickled_weights_are_refused(encoder_folder: Path) -> None:
