@@ -26,10 +26,13 @@ class Places:
         """Take `count` places; RequestProblem `overloaded` where fewer are free, unless they are taken `anyway`."""
         with self._lock:
             if self._taken + count > self.total and not anyway:
-                raise RequestProblem(
-                    "overloaded", "too many comments are under way; wait as Retry-After says, and send it again"
-                )
+                raise _overloaded()
             self._change(count)
+
+    def check(self, count: int) -> None:
+        """RequestProblem `overloaded` where fewer than `count` places are free; none is taken."""
+        if self._taken + count > self.total:
+            raise _overloaded()
 
     def give_back(self, count: int) -> None:
         """Free `count` places."""
@@ -40,3 +43,7 @@ class Places:
         self._taken += by
         if self._told is not None:
             self._told(self._taken)
+
+
+def _overloaded() -> RequestProblem:
+    return RequestProblem("overloaded", "too many comments are under way; wait as Retry-After says, and send it again")

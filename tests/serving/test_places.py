@@ -20,6 +20,15 @@ def test_a_batch_that_does_not_fit_takes_nothing() -> None:
     assert places.taken == 3
 
 
+def test_looking_for_room_takes_none() -> None:
+    places = Places(3)
+    places.take(2)
+    places.check(1)
+    with pytest.raises(RequestProblem) as caught:
+        places.check(2)
+    assert (caught.value.code, places.taken) == ("overloaded", 2)
+
+
 def test_places_come_back_from_any_thread() -> None:
     places = Places(8000)
 
