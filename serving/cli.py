@@ -268,10 +268,7 @@ _KeepResultsDays = Annotated[
 ]
 _Alerts = Annotated[
     Path | None,
-    typer.Option(
-        envvar="FANKUI_ALERTS",
-        help="Alert rules for what the store holds (TOML). [default: the shipped ones]",
-    ),
+    typer.Option(envvar="FANKUI_ALERTS", help="Alert rules for what the store holds. [default: the shipped ones]"),
 ]
 _Insights = Annotated[
     bool | None,

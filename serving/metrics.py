@@ -106,15 +106,7 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemax",
         )
-        self._alerts = Counter(
-            "fankui_alerts", "Alerts over the stored feedback, by rule.", ["rule"], registry=self.registry
-        )
-        self._clock = Counter(
-            "fankui_clock_events",
-            "What became of comments whose time had come, such as feedback.overdue.",
-            ["type"],
-            registry=self.registry,
-        )
+        self._clock, self._alerts = _happenings(self.registry)
         # Looking a figure up by its labels takes longer than adding to it.
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -215,6 +207,18 @@ class Metrics:
                 return read(together)
             time.sleep(_REST)
         return read(together)
+
+
+def _happenings(registry: CollectorRegistry) -> tuple[Counter, Counter]:
+    return (
+        Counter(
+            "fankui_clock_events",
+            "What became of comments whose time had come, such as feedback.overdue.",
+            ["type"],
+            registry=registry,
+        ),
+        Counter("fankui_alerts", "Alerts over the stored feedback, by rule.", ["rule"], registry=registry),
+    )
 
 
 def _jobs(registry: CollectorRegistry) -> tuple[Counter, Counter]:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row
-
 from pipeline.insights.read_table import ReadOptions, read_table
 from pipeline.insights.table import FeedbackTable
 from pipeline.readers import ReadLimits, RowFile
@@ -23,9 +21,7 @@ _HELD = ("sentiment", "category", "urgency")
 _POLARITY = {"negative": -1, "neutral": 0, "positive": 1}
 
 
-def stored_table(
-    connection: Connection, *, schema: LabelSchema, zone: ZoneInfo, since: datetime, most: int
-) -> FeedbackTable:
+def stored_table(connection: Any, *, schema: LabelSchema, zone: ZoneInfo, since: datetime, most: int) -> FeedbackTable:
     """The newest `most` comments that came in since then, with the labels that hold; metadata are attributes.
 
     Raises DataError `no_rows`.
@@ -55,7 +51,7 @@ class _Rows:
         return len(self._rows)
 
 
-def _cells(row: Row[Any], schema: LabelSchema) -> Cells:
+def _cells(row: Any, schema: LabelSchema) -> Cells:
     prediction: Mapping[str, Any] = row.prediction
     tasks = {task.name for task in schema.tasks}
     cells: Cells = {

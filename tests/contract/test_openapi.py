@@ -265,6 +265,7 @@ def note_what_the_store_refuses(
     note(client.get("/v1/feedback?limit=0"))
     note(client.get("/v1/export?format=exe"))
     note(client.get("/v1/webhooks/dead?limit=0"))
+    note(client.get("/v1/alerts?limit=0"))
     note(client.get("/v1/webhooks/dead?webhook=none"))
     note(client.post("/v1/webhooks/replay", json={"dead": True, "webhook": "none"}))
     with monkeypatch.context() as patch:
@@ -286,6 +287,7 @@ def note_what_the_store_refuses(
         database.execute("ALTER TABLE feedback RENAME TO elsewhere")
         database.execute("ALTER TABLE webhook_endpoints RENAME TO nowhere")
         database.execute("ALTER TABLE jobs RENAME TO elsewhere_too")
+        database.execute("ALTER TABLE alerts RENAME TO far_away")
     for template, path in paths.items():
         note(client.post(path, content=BODIES[template], headers=JSON))
     note(client.post("/v1/jobs", content=BODIES["/v1/jobs"], headers=JSON))
@@ -294,7 +296,7 @@ def note_what_the_store_refuses(
         note(client.get(path))
     for path in (f"/v1/jobs/{NO_JOB}", f"/v1/jobs/{NO_JOB}/results"):
         note(client.get(path))
-    for path in ("/v1/webhooks", "/v1/webhooks/dead?webhook=crm"):
+    for path in ("/v1/webhooks", "/v1/webhooks/dead?webhook=crm", "/v1/alerts"):
         note(client.get(path))
     note(client.delete("/v1/feedback/a1"))
     database.close()

@@ -22,7 +22,7 @@ from serving.store.records import NewFeedback
 from serving.store.tables import metadata
 from tests.stored_comments import NOON
 
-NEWEST = "0007"
+NEWEST = "0008"
 
 
 def test_the_tables_are_those_of_the_code(database: Database) -> None:
@@ -108,6 +108,8 @@ def test_comments_of_before_get_the_sentiment_that_holds(
             now = NOON + timedelta(minutes=minute)
             corrections.correct(connection, row, Correction("sentiment", label, "li"), schema=schema, now=now)
         before = (
+            "DROP TABLE alerts",
+            "DROP TABLE findings",
             "DROP INDEX ix_feedback_figures",
             "DROP INDEX ix_feedback_open",
             "ALTER TABLE feedback DROP COLUMN sentiment",
