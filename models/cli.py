@@ -99,7 +99,8 @@ def _score_here(
     from models.score_arguments import file_targets, files_or_texts, refuse_file_options
 
     files, texts = files_or_texts(args, as_text=as_text)
-    targets = file_targets(files, output, folders=[Path(arg) for arg in args if files and Path(arg).is_dir()])
+    folders = [Path(arg) for arg in args if files and Path(arg).is_dir()]
+    targets = file_targets(files, output, folders=folders, patterns=args if files else ())
     if not files:
         refuse_file_options(options, sheet=sheet, as_json=as_json)
     resolved, predictor, policy = load_routed(model, routing, threads=threads)

@@ -4,6 +4,7 @@ import glob
 import re
 import sys
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,10 +46,11 @@ def files_or_texts(args: Sequence[str], *, as_text: bool) -> tuple[list[Path], l
 
 
 def file_targets(
-    files: Sequence[Path], output: Path | None, *, folders: Sequence[Path] = ()
+    files: Sequence[Path], output: Path | None, *, folders: Sequence[Path] = (), patterns: Sequence[str] = ()
 ) -> list[tuple[Path, Path]]:
     """Source and target of every file. Files out of one of `folders` keep their place in it, and with it the values
-    of partition columns, which stand in the names of its folders. Raises UsageError."""
+    of partition columns, which stand in the names of its folders; those that fit a pattern, in the folder before its
+    first wildcard. Raises UsageError."""
     if not files:
         if output is not None:
             raise UsageError(
@@ -67,7 +69,8 @@ def file_targets(
     inside = next((folder for folder in folders if output.resolve().is_relative_to(folder.resolve())), None)
     if inside is not None:
         raise UsageError("output_inside", f"{output} lies in {inside}, whose files are read; name a folder outside")
-    names = [_place(file, folders) for file in files]
+    above = [*folders, *(_fixed_part(arg) for arg in patterns if glob.has_magic(arg))]
+    names = [_place(file, above) for file in files]
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise UsageError("output_clash", f"several files are named {twice[0]}; score them one at a time")
@@ -100,6 +103,11 @@ def standard_input() -> list[object]:
 def _place(file: Path, folders: Sequence[Path]) -> Path:
     folder = next((folder for folder in folders if file.is_relative_to(folder)), None)
     return Path(file.name) if folder is None else file.relative_to(folder)
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folder that a pattern names before its first wildcard."""
+    return Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts))
 
 
 def _files(arg: str, place: str) -> list[Path]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from models.batch_journal import forget
 from models.batch_session import Session, scoring_session, worker_count
 from models.loading import ResolvedModel
 from models.predictor import BundlePredictor
+from pipeline.columns import require_columns
 from pipeline.readers import RowFile, open_file
 from pipeline.routing import RoutingPolicy
 
@@ -40,6 +42,8 @@ def score_files(
     count = workers or worker_count([source for source, _ in targets], cores=cores)
     several = len(targets) > 1
     done: list[dict[str, Any]] = []
+    for source, _ in targets:  # a column that is missing in the last file is told before the first is scored
+        require_columns(open_file(source, sheet=sheet), replace(options.columns, labels={}))
     with _kept(), scoring_session(predictor, policy, options, model=model, workers=count, cached=cached) as session:
         for source, target in targets:
             summary = _score(open_file(source, sheet=sheet), target, session, keep_mark=several)

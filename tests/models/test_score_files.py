@@ -95,5 +95,23 @@ def test_a_folder_goes_into_another(lake: Path) -> None:
     assert raised.value.message == "a folder's files go into a folder; out.parquet looks like a file"
 
 
+def test_files_that_fit_a_pattern_keep_their_place_behind_what_it_names() -> None:
+    files = [Path("lake/a/p.csv"), Path("lake/b/p.csv"), Path("other/q.csv")]
+    found = file_targets(files, Path("out"), patterns=["lake/*/p.csv", "other/q.csv"])
+    assert [target for _, target in found] == [Path("out/a/p.csv"), Path("out/b/p.csv"), Path("out/q.csv")]
+    assert file_targets([Path("a/x.csv")], Path("out"), patterns=["**/x.csv"]) == [(Path("a/x.csv"), Path("out"))]
+
+
+def test_a_missing_column_of_the_last_file_is_told_before_the_first_is_scored(
+    tmp_path: Path, tiny_bundle: ModelBundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, column in (("a", "text"), ("b", "words")):
+        (tmp_path / f"{name}.csv").write_text(f"{column}\n快递很慢\n", encoding="utf-8")
+    sources = [str(tmp_path / f"{name}.csv") for name in ("a", "b")]
+    assert run(["score", *sources, "-o", str(tmp_path / "out"), "--model", str(tiny_bundle.path)]) == 1
+    assert "b.csv has no column 'text'" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "a.csv").exists()
+
+
 def test_without_the_cache_every_row_is_scored(lake: Path, score: Callable[..., Any]) -> None:
     assert [one["cached"] for one in score("lake", "-o", "scored", "--no-cache")] == [0, 0, 0]
