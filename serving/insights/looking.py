@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -98,7 +98,7 @@ def look(database: Database, wanted: Wanted, *, now: datetime) -> dict[str, Any]
     return {"rows": len(table), "alerts": database.write(keep), "left_out": sorted(lacking)}
 
 
-def _alerts(table: FeedbackTable, terms: Terms, rules: Sequence[AlertRule], today: Any) -> list[Alert]:
+def _alerts(table: FeedbackTable, terms: Terms, rules: Sequence[AlertRule], today: date) -> list[Alert]:
     """Of yesterday and of today so far; that too little came in is told of whole days alone."""
     members = membership(table, terms)
     last = max(day for day in table.days if not np.isnat(day)).astype(object)
@@ -111,7 +111,7 @@ def _alerts(table: FeedbackTable, terms: Terms, rules: Sequence[AlertRule], toda
     return sorted(found, key=lambda alert: alert.day)
 
 
-def _hot_issues(table: FeedbackTable, terms: Terms, today: Any) -> list[dict[str, Any]]:
+def _hot_issues(table: FeedbackTable, terms: Terms, today: date) -> list[dict[str, Any]]:
     """Of the last days, the hottest first; `quote_id` names the comment that speaks for the others."""
     recent = np.flatnonzero(table.days > np.datetime64(today - timedelta(days=_RECENT_DAYS)))
     part = table.take(recent)
@@ -132,7 +132,7 @@ def _issue(table: FeedbackTable, issue: HotIssue) -> dict[str, Any]:
     return told | {"category": category, "quote_id": center, "ids": [table.ids[i] for i in issue.group.rows[:50]]}
 
 
-def _forecast(table: FeedbackTable, today: Any) -> list[dict[str, Any]]:
+def _forecast(table: FeedbackTable, today: date) -> list[dict[str, Any]]:
     """From whole days; empty where there are too few."""
     whole = table.days[table.days < np.datetime64(today)]  # NaT is not
     try:
