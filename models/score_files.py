@@ -42,11 +42,12 @@ def score_files(
     count = workers or worker_count([source for source, _ in targets], cores=cores)
     several = len(targets) > 1
     done: list[dict[str, Any]] = []
-    for source, _ in targets:  # a column that is missing in the last file is told before the first is scored
-        require_columns(open_file(source, sheet=sheet), replace(options.columns, labels={}))
+    files = [open_file(source, sheet=sheet) for source, _ in targets]
+    for file in files:  # a column that is missing in the last one is told before the first is scored
+        require_columns(file, replace(options.columns, labels={}))
     with _kept(), scoring_session(predictor, policy, options, model=model, workers=count, cached=cached) as session:
-        for source, target in targets:
-            summary = _score(open_file(source, sheet=sheet), target, session, keep_mark=several)
+        for file, (source, target) in zip(files, targets, strict=True):
+            summary = _score(file, target, session, keep_mark=several)
             done.append({"source": str(source), **_told(summary)})
             if not as_json:
                 Console(stderr=True).print(_line(source, summary), highlight=False, soft_wrap=True)

@@ -1,9 +1,11 @@
 """GET /v1/alerts: rules that fired over the stored feedback (serving/insights)."""
 
+import re
 from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 from starlette.responses import Response
 
 from serving import feedback_answers
@@ -15,11 +17,20 @@ from serving.store import insights
 router = APIRouter(prefix="/v1")
 
 
+def _day_alone(value: Any) -> Any:
+    """As OpenAPI says: pydantic takes seconds since 1970 for a day too."""
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        raise ValueError("expected a day such as 2026-09-30")
+    return value
+
+
 @router.get("/alerts", summary="List alerts", responses={200: {"model": AlertsAnswer}, **guarded(422, 503)})
 async def list_alerts(
     keeper: KeeperDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    since: Annotated[date | None, Query(description="First day, such as 2026-09-30.")] = None,
+    since: Annotated[
+        date | None, BeforeValidator(_day_alone), Query(description="First day, such as 2026-09-30.")
+    ] = None,
 ) -> Response:
     """The latest first, each with what stands out about its comments against the rest; no text."""
 

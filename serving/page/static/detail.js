@@ -16,6 +16,8 @@ export async function openDetail(id, onChange) {
   await load(id);
 }
 
+let said = null;
+
 export const isShown = (id) => dialog.open && shown === id;
 
 export async function load(id, told = null) {
@@ -36,6 +38,9 @@ function sheet(id, parts, badges = []) {
 function draw(comment, told) {
   const typed = dialog.querySelector("form.act:focus-within");
   if (typed && !told) return; // whoever is writing is not interrupted
+  // The change comes back as news within a moment, and must not take away that it was saved.
+  if (told) said = { id: comment.id, told, until: Date.now() + 4000 };
+  else if (said?.id === comment.id && Date.now() < said.until) told = said.told;
   const text = element("p", { class: "text", id: "comment-text" });
   drawText(text, comment.text, []);
   const badges = [
