@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from models.batch_segment import Segment
+from models.write_failed import write_failed
 from pipeline.atomic import atomic_file
-from pipeline.errors import DataError
 
 _JOB = "job.json"
 _DONE = "done.json"
@@ -47,7 +47,7 @@ class Journal:
             folder.mkdir(parents=True)
             _write(folder / _JOB, json.dumps({"key": key, "now": now.isoformat()}, ensure_ascii=False).encode())
         except OSError as error:
-            raise _failed(folder, error) from None
+            raise write_failed(folder, error) from None
         return cls(folder, now)
 
     def has(self, first_row: int) -> bool:
@@ -62,7 +62,7 @@ class Journal:
         try:
             _write(self._file(first_row), segment.to_bytes())
         except OSError as error:
-            raise _failed(self.folder, error) from None
+            raise write_failed(self.folder, error) from None
 
     def segment(self, first_row: int) -> Segment | None:
         """A stored segment; None where it was never stored."""
@@ -91,7 +91,7 @@ class Journal:
         try:
             _write(self.folder / _DONE, json.dumps(told).encode())
         except OSError as error:
-            raise _failed(self.folder, error) from None
+            raise write_failed(self.folder, error) from None
         for path in self.folder.glob(f"*{_SUFFIX}"):
             path.unlink(missing_ok=True)
 
@@ -129,8 +129,3 @@ def _begun(job: Path, key: Mapping[str, Any]) -> datetime | None:
 def _write(path: Path, content: bytes) -> None:
     with atomic_file(path) as temporary:
         temporary.write_bytes(content)
-
-
-def _failed(folder: Path, error: OSError) -> DataError:
-    message = f"{folder} cannot be written ({error.strerror or error}); free space or choose another place with -o"
-    return DataError("write_failed", message)

@@ -333,14 +333,8 @@ def report(  # noqa: PLR0917
     made = make_report(_open(locals()), wanted, model=model, embeddings=not no_embeddings, quiet=as_json)
     if show:
         open_in_browser(made.page)
-    if as_json:
-        paths = [str(path) for path in made.paths]
-        typer.echo(json.dumps({**made.opened.to_dict(), **made.body, "files": paths}, ensure_ascii=False, indent=2))
-        return
-    for path in made.paths:
-        typer.echo(path)
-    for note in made.opened.notes():
-        typer.echo(f"note: {note}", err=True)
+    body = {**made.body, "files": [str(path) for path in made.paths]}
+    _tell(made.opened, body, as_json, lambda told: typer.echo("\n".join(told["files"])))
 
 
 def _open(options: dict[str, Any]) -> "Opened":

@@ -8,6 +8,7 @@ from typing import Any
 
 from models.insight_session import Opened, with_embeddings
 from pipeline.atomic import write_text
+from pipeline.bilingual import LANGUAGES
 from pipeline.errors import UsageError
 from pipeline.insights.report.previous import read_earlier
 from pipeline.insights.report.settings import load_settings, shipped_settings
@@ -15,7 +16,7 @@ from pipeline.insights.report.week import Week, choose_week, parse_week, recent_
 from pipeline.insights.report.weekly import weekly_report
 from pipeline.insights.report_text.markdown import to_markdown
 from pipeline.insights.report_text.page import to_html
-from pipeline.insights.report_text.wording import LANGUAGES, Wording
+from pipeline.insights.report_text.wording import Wording
 from pipeline.insights.report_text.writing import write_report
 from pipeline.schema import load_schema
 

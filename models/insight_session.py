@@ -97,7 +97,7 @@ def read_answers(source: Source, column: str, ids: Collection[str]) -> dict[str,
     found: dict[str, str] = {}
     number = 0
     for path in source.files:
-        for batch in open_file(path).batches():
+        for batch in open_file(path).batches(columns=(source.id_column, column)):
             for row in batch.rows:
                 number += 1
                 cell = row.get(source.id_column)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from pipeline.errors import DataError, UsageError
+from models.write_failed import write_failed
+from pipeline.errors import UsageError
 
 
 @contextmanager
@@ -21,10 +22,7 @@ def alone(target: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _locked(path)
     except OSError as error:
-        why = error.strerror or error
-        raise DataError(
-            "write_failed", f"{path} cannot be written ({why}); free space or choose another place with -o"
-        ) from None
+        raise write_failed(path, error) from None
     if lock is None:
         raise UsageError("job_running", f"{target} is being scored by another run; wait for it to end")
     try:

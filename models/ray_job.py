@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from models.job_lock import alone
 from models.ray_input import Source
+from models.write_failed import write_failed
 from pipeline.atomic import atomic_file, write_text
 from pipeline.errors import DataError
 from pipeline.writers import open_writer
@@ -79,7 +80,7 @@ def open_job(target: Path, key: Mapping[str, Any], *, slice_rows: int) -> Iterat
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _failed(folder, error) from None
+            raise write_failed(folder, error) from None
         try:
             job = _begun(folder, key) or _begin(folder, key, slice_rows)
             shutil.rmtree(folder / "tries", ignore_errors=True)
@@ -129,7 +130,7 @@ def finish(job: Job, target: Path, reports: Sequence[Report], *, sources: Sequen
                 target.rmdir()  # empty: a folder with anything in it was refused
             job.parts.rename(target)
     except OSError as error:
-        raise _failed(target, error) from None
+        raise write_failed(target, error) from None
     shutil.rmtree(job.folder, ignore_errors=True)
 
 
@@ -171,7 +172,7 @@ def _begin(folder: Path, key: Mapping[str, Any], slice_rows: int) -> Job:
         body = {"key": key, "now": now.isoformat(), "slice_rows": slice_rows}
         write_text(folder / _JOB, json.dumps(body, ensure_ascii=False))
     except OSError as error:
-        raise _failed(folder, error) from None
+        raise write_failed(folder, error) from None
     return Job(folder, now, slice_rows)
 
 
@@ -202,8 +203,3 @@ def _header_size(part: Path) -> int:
     size = empty.stat().st_size
     empty.unlink()
     return size
-
-
-def _failed(path: Path, error: OSError) -> DataError:
-    message = f"{path} cannot be written ({error.strerror or error}); free space or choose another place with -o"
-    return DataError("write_failed", message)

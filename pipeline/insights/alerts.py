@@ -18,6 +18,7 @@ from pipeline.insights.selection import selected
 from pipeline.insights.series import Membership
 from pipeline.insights.significance import count_tail
 from pipeline.insights.table import FeedbackTable, Ints, Mask
+from pipeline.insights.trends import Period, rows_of
 
 _REST_DAYS = 28
 _LEVEL_VARIANCE = 0.05
@@ -67,7 +68,7 @@ def find_alerts(
     begin = first or end
     if begin > end:
         raise UsageError("days_invalid", f"the first day must not be after the last; found {begin} and {end}")
-    days = [begin + timedelta(days=i) for i in range((end - begin).days + 1)]
+    days = Period(begin, end).days()
     found: list[Alert] = []
     for rule in rules:
         if rule.metric is Metric.INCIDENT:
@@ -211,5 +212,4 @@ def _value(table: FeedbackTable, metric: Metric, held: Mask, window: Mask) -> fl
 
 
 def _within(table: FeedbackTable, day: date, days: int) -> Mask:
-    first = np.datetime64(day - timedelta(days=days - 1))
-    return np.asarray((table.days >= first) & (table.days <= np.datetime64(day)))
+    return rows_of(table.days, Period(day - timedelta(days=days - 1), day))

@@ -66,9 +66,9 @@ def _place(table: FeedbackTable, terms: Terms, group: Group) -> str | None:
     """By attribute where the table has one; else the rarest name of a place that enough of the messages hold."""
     for name in _PLACE_ATTRIBUTES:
         if name in table.attributes:
-            counts = table.attributes[name].counts(_mask(table, group))
-            if counts.sum() and counts.max() >= _PLACE_SHARE * len(group):
-                return table.attributes[name].values[int(counts.argmax())]
+            found = table.attributes[name].commonest(group.rows)
+            if found is not None and found[1] >= _PLACE_SHARE * len(group):
+                return found[0]
     counts = np.asarray(terms.matrix[group.rows].sum(axis=0)).ravel()
     likely = np.flatnonzero(counts >= max(2, _PLACE_SHARE * len(group)))
     named = [i for i in likely if _PLACE.fullmatch(terms.names[i])]
@@ -77,9 +77,3 @@ def _place(table: FeedbackTable, terms: Terms, group: Group) -> str | None:
     total = terms.document_counts
     best = max(named, key=lambda i: (counts[i] * np.log(len(table) / total[i]), len(terms.names[i]), terms.names[i]))
     return terms.names[best]
-
-
-def _mask(table: FeedbackTable, group: Group) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    found = np.zeros(len(table), dtype=np.bool_)
-    found[group.rows] = True
-    return found

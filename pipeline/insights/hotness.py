@@ -60,7 +60,7 @@ def hotness(table: FeedbackTable, issues: Sequence[Ints], weights: HotnessWeight
 
 def growth(table: FeedbackTable, rows: Ints) -> float:
     """0 to 1: how the last seven days of the table compare with the issue's earlier rate; 0.5 where they are equal."""
-    known = table.days[~np.isnat(table.days)]
+    known = table.known_days
     if not len(known):
         return 0.0
     since = known.max() - _RECENT + 1

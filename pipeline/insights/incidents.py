@@ -12,6 +12,7 @@ from pipeline.insights.causes import Causes, find_causes
 from pipeline.insights.quotes import examples
 from pipeline.insights.series import Family, Membership
 from pipeline.insights.table import FeedbackTable, Ints
+from pipeline.insights.trends import Period, rows_of
 
 _OVERLAP = 0.5  # of the smaller of two sets of comments
 _SAME = 0.3  # Jaccard similarity of terms' comments that are told together
@@ -72,9 +73,7 @@ def find_incidents(table: FeedbackTable, members: Membership, day: date, *, rate
         found.append((bursts, rows))
         counts -= np.asarray(members.matrix[rows].sum(axis=0)).ravel()
         left = np.setdiff1d(left, rows)
-    rest = np.flatnonzero(
-        (table.days >= np.datetime64(day - timedelta(days=_REST_DAYS))) & (table.days <= np.datetime64(day))
-    )
+    rest = np.flatnonzero(rows_of(table.days, Period(day - timedelta(days=_REST_DAYS), day)))
     explained = [
         Incident(day, tuple(bursts), rows, find_causes(members, rows, np.setdiff1d(rest, rows)))
         for bursts, rows in found

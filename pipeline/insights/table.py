@@ -42,10 +42,18 @@ class Categories:
         """(n,) where the row has this value; nowhere for one that does not occur."""
         return self.codes == self.values.index(value) if value in self.values else np.zeros(len(self), dtype=np.bool_)
 
-    def counts(self, rows: Mask | None = None) -> Ints:
-        """(values,) how many rows have each."""
+    def counts(self, rows: Mask | Ints | None = None) -> Ints:
+        """(values,) how many rows have each; `rows`: a mask or indices."""
         codes = self.codes if rows is None else self.codes[rows]
         return np.bincount(codes[codes >= 0], minlength=len(self.values)).astype(np.int64)
+
+    def commonest(self, rows: Mask | Ints | None = None) -> tuple[str, int] | None:
+        """The value that most rows have, and how many; the first of equals. None where no row has any."""
+        counts = self.counts(rows)
+        if not counts.any():
+            return None
+        best = int(counts.argmax())
+        return self.values[best], int(counts[best])
 
     def take(self, rows: npt.NDArray[Any]) -> "Categories":
         return Categories(self.values, self.codes[rows])
@@ -88,6 +96,11 @@ class FeedbackTable:
     def days(self) -> Days:
         """(n,) the local day of each row, NaT where it has no time."""
         return local_days(self.times, self.timezone)
+
+    @cached_property
+    def known_days(self) -> Days:
+        """(m,) the days of the rows that have one."""
+        return self.days[~np.isnat(self.days)]
 
     @cached_property
     def negative(self) -> Floats:

@@ -12,7 +12,7 @@ from pipeline.errors import DataError
 from pipeline.insights.seasons import Doubles, daily_counts
 from pipeline.insights.series import Membership, Series
 from pipeline.insights.significance import adjusted, discoveries
-from pipeline.insights.table import FeedbackTable
+from pipeline.insights.table import Days, FeedbackTable, Mask
 
 CHANGE_RATE = 0.05
 _LEAST = 5
@@ -30,6 +30,11 @@ class Period:
 
     def __str__(self) -> str:
         return f"{self.first} … {self.last}"
+
+
+def rows_of(days: Days, period: Period) -> Mask:
+    """(n,) rows of a period; those without a day are of none."""
+    return np.asarray((days >= np.datetime64(period.first)) & (days <= np.datetime64(period.last)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def changes(
 
 
 def _counts(table: FeedbackTable, members: Membership, period: Period) -> tuple[Doubles, int]:
-    rows = np.flatnonzero((table.days >= np.datetime64(period.first)) & (table.days <= np.datetime64(period.last)))
+    rows = np.flatnonzero(rows_of(table.days, period))
     return np.asarray(members.matrix[rows].sum(axis=0), dtype=np.float64).ravel(), len(rows)
 
 

@@ -101,7 +101,7 @@ def look(database: Database, wanted: Wanted, *, now: datetime) -> dict[str, Any]
 def _alerts(table: FeedbackTable, terms: Terms, rules: Sequence[AlertRule], today: date) -> list[Alert]:
     """Of yesterday and of today so far; that too little came in is told of whole days alone."""
     members = membership(table, terms)
-    last = max(day for day in table.days if not np.isnat(day)).astype(object)
+    last = table.known_days.max().astype(object)
     whole = [rule for rule in rules if rule.below is not None]
     running = [rule for rule in rules if rule.below is None]
     yesterday = today - timedelta(days=1)
@@ -123,11 +123,8 @@ def _hot_issues(table: FeedbackTable, terms: Terms, today: date) -> list[dict[st
 def _issue(table: FeedbackTable, issue: HotIssue) -> dict[str, Any]:
     told = issue.to_dict(table, ids=False)
     told.pop("quote")  # the page reads it from the comment, which may have been erased since
-    category = None
-    if "category" in table.labels:
-        column = table.labels["category"].take(issue.group.rows)
-        counts = column.counts()
-        category = column.values[int(counts.argmax())] if counts.sum() else None
+    found = table.labels["category"].commonest(issue.group.rows) if "category" in table.labels else None
+    category = None if found is None else found[0]
     center = table.ids[issue.group.center]
     return told | {"category": category, "quote_id": center, "ids": [table.ids[i] for i in issue.group.rows[:50]]}
 

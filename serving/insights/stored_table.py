@@ -12,13 +12,13 @@ from pipeline.readers import ReadLimits, RowFile
 from pipeline.rows import Row as Cells
 from pipeline.schema import LabelSchema
 from serving.store import records
+from serving.store.export import predicted_cells
 from serving.store.records import Filters
 
 _PAGE = 2000
 _LONGEST_VALUE = 64  # characters; what is longer is no attribute
 _OWN = ("id", "text", "created_at", "channel", "tier", "queue", "status", "urgency_score", "satisfaction")
 _HELD = ("sentiment", "category", "urgency")
-_POLARITY = {"negative": -1, "neutral": 0, "positive": 1}
 
 
 def stored_table(connection: Any, *, schema: LabelSchema, zone: ZoneInfo, since: datetime, most: int) -> FeedbackTable:
@@ -59,13 +59,9 @@ def _cells(row: Any, schema: LabelSchema) -> Cells:
         for name, value in row.metadata.items()
         if isinstance(value, str | int | float) and len(str(value)) <= _LONGEST_VALUE
     }
-    cells |= {name: found["label"] for name, found in prediction["labels"].items() if name in tasks}
+    cells |= {name: cell for name, cell in predicted_cells(prediction, schema).items() if name in tasks}
     # What a person corrected holds.
     cells |= {name: getattr(row, name) for name in _HELD if name in tasks and getattr(row, name) is not None}
-    for aspect in prediction["aspects"]:
-        name = aspect.get("task", "aspects")
-        if name in tasks:
-            cells.setdefault(name, {})[aspect["category"]] = _POLARITY[aspect["polarity"]]
     cells |= {name: prediction[name] for name in ("urgency_score", "satisfaction") if prediction.get(name) is not None}
     return cells | {
         "id": row.id,

@@ -1,25 +1,19 @@
 """The words of the page in Chinese and English (words.toml), and which of the two somebody reads."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
-from functools import cache
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from pipeline.resources import shipped
+from pipeline.bilingual import LANGUAGES, shipped_words
 from pipeline.schema import LabelSchema
 from serving.headers import header
 
 COOKIE = "fankui_language"
-LANGUAGES = ("zh", "en")
 
 
-@cache
 def words(language: str) -> Mapping[str, str]:
     """Name -> text."""
-    table = tomllib.loads(shipped("serving", "page", "words.toml").read_text(encoding="utf-8"))
-    place = LANGUAGES.index(language)
-    return {name: texts[place] for name, texts in table.items()}
+    return shipped_words(language, "serving", "page", "words.toml")
 
 
 def language_of(headers: Iterable[tuple[bytes, bytes]], wanted: str | None = None) -> str:

@@ -62,12 +62,12 @@ def export(connection: Connection, path: Path, filters: Filters, *, schema: Labe
     count = 0
     with open_writer(path, columns=[Column(name, kind) for name, kind in columns]) as writer:
         for rows in records.pages(connection, filters, size=_PAGE):
-            held, answers = _held(connection, rows), _answers(connection, rows)
-            cells = [_cells(row, held.get(row.id, {}), schema, training=filters.corrected) for row in rows]
-            if not filters.corrected:
-                for row, cell in zip(rows, cells, strict=True):
-                    cell["answer"] = answers.get(row.id)
-            writer.write(cells)
+            held = _held(connection, rows)
+            if filters.corrected:
+                writer.write([_training_cells(row, held.get(row.id, {}), schema) for row in rows])
+            else:
+                answers = _answers(connection, rows)
+                writer.write([_cells(row, held.get(row.id, {}), answers.get(row.id), schema) for row in rows])
             count += len(rows)
     return count
 
@@ -89,21 +89,26 @@ def _answers(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, str]
     return {row.feedback_id: row.note for row in connection.execute(noted.order_by(history.c.at, history.c.id))}
 
 
-def _cells(row: Row[Any], held: Mapping[str, Any], schema: LabelSchema, *, training: bool) -> dict[str, Any]:
+def _training_cells(row: Row[Any], held: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:
     cells = {name: getattr(row, name) for name, _ in _ALWAYS}
-    if training:
-        return cells | {task.name: held.get(task.name) for task in schema.tasks}
-    cells |= _predicted(row.prediction, schema)
+    return cells | {task.name: held.get(task.name) for task in schema.tasks}
+
+
+def _cells(row: Row[Any], held: Mapping[str, Any], answer: str | None, schema: LabelSchema) -> dict[str, Any]:
+    cells = {name: getattr(row, name) for name, _ in _ALWAYS}
+    cells |= predicted_cells(row.prediction, schema)
     cells |= {f"corrected_{task.name}": held.get(task.name) for task in schema.tasks}
     cells |= {name: getattr(row, name) for name, _ in _DECIDED if hasattr(row, name)}
     return cells | {
+        "answer": answer,
         "satisfaction": row.prediction["satisfaction"],
         "flags": row.prediction["flags"],
         "reasons": row.decision["reasons"],
     }
 
 
-def _predicted(prediction: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:
+def predicted_cells(prediction: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:
+    """Task -> what the model said, as columns have it: a label, several, or {category: polarity}."""
     names = [task.name for task in schema.tasks if task.kind is Kind.ASPECT]
     cells: dict[str, Any] = {name: {} for name in names}
     for aspect in prediction["aspects"]:

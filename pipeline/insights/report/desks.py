@@ -7,13 +7,14 @@ import numpy as np
 
 from pipeline.insights.report.issues import is_grave, tells_grave
 from pipeline.insights.report.shares import Share, Verdict, difference, verdict
-from pipeline.insights.report.week import Week, rows_of
+from pipeline.insights.report.week import Week
 from pipeline.insights.table import MISSING, FeedbackTable, Mask, Times
+from pipeline.insights.trends import rows_of
 
 _WORST = 3
 _LEAST = 5  # comments of a desk, below which it is not ranked
 _REPEATED_DAYS = 30
-_ANSWERED = ("resolved",)
+_CLOSED = "resolved"  # of the column status
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +153,7 @@ def _overdue(table: FeedbackTable) -> tuple[Mask, Mask] | None:
         # A due time alone does not say whether somebody answered. What is noted as overdue does.
         return None if noted is None else (late, np.ones(len(table), dtype=np.bool_))
     answered = np.full(len(table), np.datetime64("NaT", "s")) if answered is None else answered
-    closed = np.zeros(len(table), dtype=np.bool_)
-    if status is not None:
-        for value in _ANSWERED:
-            closed |= status.is_value(value)
+    closed = np.zeros(len(table), dtype=np.bool_) if status is None else status.is_value(_CLOSED)
     now = max(column[~np.isnat(column)].max() for column in _seen(table))
     open_ = np.isnat(answered) & ~closed
     passed = open_ & (due < now)
@@ -172,10 +170,7 @@ def _answered(table: FeedbackTable) -> Times | None:
             found = column.copy() if found is None else np.where(np.isnat(found), column, found)
     changed, status = table.moments.get("status_at"), table.attributes.get("status")
     if changed is not None and status is not None:
-        closed = np.zeros(len(table), dtype=np.bool_)
-        for value in _ANSWERED:
-            closed |= status.is_value(value)
-        done = np.where(closed, changed, np.datetime64("NaT", "s"))
+        done = np.where(status.is_value(_CLOSED), changed, np.datetime64("NaT", "s"))
         found = done if found is None else np.where(np.isnat(found), done, found)
     return found
 
@@ -205,7 +200,6 @@ def _repeated(table: FeedbackTable) -> tuple[Mask, Mask] | None:
 def _category(table: FeedbackTable, rows: Mask) -> tuple[str | None, float]:
     if "category" not in table.labels:
         return None, 0.0
-    counts = table.labels["category"].counts(rows)
-    if not counts.sum():
-        return None, 0.0
-    return table.labels["category"].values[int(counts.argmax())], float(counts.max() / counts.sum())
+    column = table.labels["category"]
+    found = column.commonest(rows)
+    return (None, 0.0) if found is None else (found[0], found[1] / int(column.counts(rows).sum()))

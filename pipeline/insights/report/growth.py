@@ -8,12 +8,12 @@ import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.insights.report.shares import Verdict
-from pipeline.insights.report.week import Week, rows_of
+from pipeline.insights.report.week import Week
 from pipeline.insights.seasons import LEAST_DAYS, DailyCounts, expected_counts
 from pipeline.insights.series import Family, Membership
 from pipeline.insights.significance import count_tail
 from pipeline.insights.table import FeedbackTable
-from pipeline.insights.trends import Change, Period, changes
+from pipeline.insights.trends import Change, Period, changes, rows_of
 
 _SHOWN = 8
 _SHOWN_WORDS = 10
@@ -71,7 +71,7 @@ class Growth:
 
 def find_growth(table: FeedbackTable, recent: FeedbackTable, members: Membership, week: Week) -> Growth:
     """`table`: the whole; `recent`, `members`: the week and those that it is compared with."""
-    known = table.days[~np.isnat(table.days)]
+    known = table.known_days
     began = known.min().astype(object)
     base = Period(max(began, week.base.first), week.base.last)
     base_days = max((base.last - base.first).days + 1, 0)

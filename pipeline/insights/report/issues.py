@@ -20,11 +20,12 @@ from pipeline.insights.incidents import find_incidents
 from pipeline.insights.key_phrases import key_phrases
 from pipeline.insights.quotes import examples
 from pipeline.insights.report.signs import Signs, hits, plain, signs_of
-from pipeline.insights.report.week import BASE_WEEKS, Week, rows_of
+from pipeline.insights.report.week import BASE_WEEKS, Week
 from pipeline.insights.series import Membership
 from pipeline.insights.significance import discoveries
 from pipeline.insights.table import FeedbackTable, Ints, Mask
 from pipeline.insights.terms import Terms
+from pipeline.insights.trends import rows_of
 
 _LEAST = 3  # comments of the week
 _MOST = 40  # issues that are looked at closely
@@ -290,11 +291,8 @@ def _bone(recent: FeedbackTable, rows: Ints, rest: Ints) -> BoneShare | None:
 def _most(table: FeedbackTable, name: str, rows: Ints) -> str | None:
     """The most frequent value of a label or an attribute."""
     column = table.labels.get(name, table.attributes.get(name))
-    if column is None:
-        return None
-    codes = column.codes[rows]
-    counts = np.bincount(codes[codes >= 0], minlength=len(column.values))
-    return column.values[int(counts.argmax())] if counts.any() else None
+    found = None if column is None else column.commonest(rows)
+    return None if found is None else found[0]
 
 
 def _daily(recent: FeedbackTable, rows: Ints, week: Week) -> tuple[int, ...]:

@@ -11,9 +11,10 @@ import numpy as np
 from pipeline.errors import DataError, UsageError
 from pipeline.insights.report.shares import Share, Verdict, difference, verdict
 from pipeline.insights.report.signs import Signs, plain
-from pipeline.insights.report.week import Week, parse_week, rows_of
+from pipeline.insights.report.week import Week, parse_week
 from pipeline.insights.significance import adjusted
 from pipeline.insights.table import FeedbackTable
+from pipeline.insights.trends import rows_of
 
 KIND = "fankui weekly report"
 VERSION = 1

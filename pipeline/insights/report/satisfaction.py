@@ -12,9 +12,9 @@ import numpy as np
 
 from pipeline.insights.report.settings import Dimension
 from pipeline.insights.report.shares import LEAST_COMPARED, Share, Verdict
-from pipeline.insights.report.week import Week, rows_of
+from pipeline.insights.report.week import Week
 from pipeline.insights.table import NOT_MENTIONED, FeedbackTable, Mask
-from pipeline.insights.trends import Period
+from pipeline.insights.trends import Period, rows_of
 
 _Z = 1.96
 _LEAST_PAIRS = 30  # comments with a survey's answer, from which it is told how the estimate agrees
@@ -175,7 +175,7 @@ def _weekly(table: FeedbackTable, values: Any, week: Week) -> tuple[tuple[str, f
     day = week.history.first
     while day <= week.first:
         of = Week(day)
-        score = _score(values[rows_of(table.days, Period(of.first, of.last))])
+        score = _score(values[rows_of(table.days, of.period)])
         if score is not None and score.count >= LEAST_COMPARED:
             found.append((str(of.first), score.mean))
         day = of.after().first

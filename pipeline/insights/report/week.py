@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import numpy as np
 
 from pipeline.errors import DataError, UsageError
-from pipeline.insights.table import Days, FeedbackTable, Mask
-from pipeline.insights.trends import Period
+from pipeline.insights.table import Days, FeedbackTable
+from pipeline.insights.trends import Period, rows_of
 
 BASE_WEEKS = 4
 """What a week is compared with: as many weeks before it."""
@@ -93,11 +93,6 @@ def choose_week(days: Days, asked: Week | None = None) -> Week:
         return asked
     over = Week.of(last) if last.weekday() == 6 else Week(Week.of(last).first - timedelta(days=7))
     return over if over.last >= first else Week.of(last)
-
-
-def rows_of(days: Days, period: Period) -> Mask:
-    """(n,) rows of a period."""
-    return np.asarray((days >= np.datetime64(period.first)) & (days <= np.datetime64(period.last)))
 
 
 def recent_part(table: FeedbackTable, week: Week) -> FeedbackTable:

@@ -13,10 +13,11 @@ from pipeline.insights.report.previous import KIND, VERSION, Earlier, FollowUp, 
 from pipeline.insights.report.satisfaction import Satisfaction, find_satisfaction
 from pipeline.insights.report.settings import ReportSettings
 from pipeline.insights.report.shares import LEAST_COMPARED, Share
-from pipeline.insights.report.week import Week, rows_of
+from pipeline.insights.report.week import Week
 from pipeline.insights.series import membership
 from pipeline.insights.table import FeedbackTable
 from pipeline.insights.terms import Terms
+from pipeline.insights.trends import rows_of
 
 _HOT = 6
 _PREVENTED = 8
@@ -110,7 +111,7 @@ def weekly_report(
     of_week = rows_of(table.days, week.period)
     count = int(of_week.sum())
     issues = find_issues(recent, terms, members, week, base_days=growth.base_days) if count else ()
-    known = table.days[~np.isnat(table.days)]
+    known = table.known_days
     covered = [day for day in week.period.days() if known.min() <= np.datetime64(day) <= known.max()]
     # Where there is nothing before, growth cannot be told: then what is grave is listed.
     prevent = [issue for issue in issues if issue.is_grave and (issue.growing or not growth.comparable)]

@@ -1,27 +1,20 @@
 """Words of the report in Chinese and English (words.toml), and how it writes numbers, days, labels and series."""
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from math import isfinite
 
+from pipeline.bilingual import shipped_words
 from pipeline.insights.report.shares import Share
 from pipeline.insights.report.week import Week
 from pipeline.insights.series import Family, Series
-from pipeline.resources import shipped
 from pipeline.schema import LabelSchema
 
-LANGUAGES = ("zh", "en")
 
-
-@cache
 def words(language: str) -> Mapping[str, str]:
     """Name -> text."""
-    path = shipped("pipeline", "insights", "report_text", "words.toml")
-    place = LANGUAGES.index(language)
-    return {name: texts[place] for name, texts in tomllib.loads(path.read_text(encoding="utf-8")).items()}
+    return shipped_words(language, "pipeline", "insights", "report_text", "words.toml")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import { drawText, evidencePart } from "./evidence.js";
 
 const dialog = document.getElementById("detail");
 let shown = null;
+let said = null;
 let changed = () => {};
 
 export async function openDetail(id, onChange) {
@@ -15,8 +16,6 @@ export async function openDetail(id, onChange) {
   if (!dialog.open) dialog.showModal();
   await load(id);
 }
-
-let said = null;
 
 export const isShown = (id) => dialog.open && shown === id;
 

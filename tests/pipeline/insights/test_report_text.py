@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from pipeline.bilingual import LANGUAGES
 from pipeline.insights.report.settings import shipped_settings
 from pipeline.insights.report.week import Week
 from pipeline.insights.report.weekly import WeeklyReport
 from pipeline.insights.report_text.document import Document
 from pipeline.insights.report_text.markdown import plain, to_markdown
 from pipeline.insights.report_text.page import to_html
-from pipeline.insights.report_text.wording import LANGUAGES, Wording
+from pipeline.insights.report_text.wording import Wording
 from pipeline.insights.report_text.writing import write_report
 from pipeline.resources import shipped
 from pipeline.schema import load_schema

@@ -1,6 +1,7 @@
 """serving/insights/looking.py: alerts are found, kept once, told with their causes and without text."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def test_a_rule_is_silent_for_its_cool_down_and_speaks_afterwards(database: Data
 def test_one_rule_of_ones_own_with_a_threshold(database: Database, wanted: Wanted, tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text('version = "1"\n[[rules]]\nname = "S9"\nmetric = "count"\nfilter = {shop = "S9"}\nabove = 20\n')
-    told = look(database, Wanted(**{**vars_of(wanted), "rules": str(rules)}), now=NOW)
+    told = look(database, replace(wanted, rules=str(rules)), now=NOW)
     assert told["alerts"] == ["S9"]
     (kept,) = database.read(lambda connection: insights.list_alerts(connection, limit=100))
     assert (kept.value, kept.expected, kept.messages) == (30.0, None, 30)
@@ -73,7 +74,7 @@ def test_one_rule_of_ones_own_with_a_threshold(database: Database, wanted: Wante
 def test_too_little_is_told_of_whole_days_alone(database: Database, wanted: Wanted, tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text('version = "1"\n[[rules]]\nname = "few"\nmetric = "count"\nbelow = 60\nleast = 1\n')
-    look(database, Wanted(**{**vars_of(wanted), "rules": str(rules)}), now=NOW)
+    look(database, replace(wanted, rules=str(rules)), now=NOW)
     (kept,) = database.read(lambda connection: insights.list_alerts(connection, limit=100))
     assert (kept.day, kept.value) == ("2026-09-23", 20.0)  # today has 50 so far
 
@@ -109,7 +110,3 @@ class _Clock:
     @staticmethod
     def now(_: object) -> Any:
         return NOW
-
-
-def vars_of(wanted: Wanted) -> dict[str, Any]:
-    return {name: getattr(wanted, name) for name in Wanted.__slots__}  # type: ignore[attr-defined]
