@@ -89,6 +89,26 @@ def item(prediction: Prediction, *, decision: Decision | None, id: str = "") -> 
     return body
 
 
+def item_columns(schema: LabelSchema, found: Mapping[str, Any], *, model_version: str) -> dict[str, Any]:
+    """The row that `columns` would have given, of an `item` or `error_item`; without tasks that the schema lacks."""
+    row: dict[str, Any] = dict.fromkeys(name for name, _ in column_kinds(schema, routed=True))
+    row["model_version"] = model_version
+    if "error" in found:
+        return {**row, "error": error_text(FeedbackError(found["error"]["code"], found["error"]["message"]))}
+    given = {name: value for name, value in found.items() if name not in ("labels", "aspects", "decision")}
+    for name, task in found["labels"].items():
+        given |= {name: task["label"], f"{name}_probability": task["probability"]}
+    names = [task.name for task in schema.tasks if task.kind is Kind.ASPECT]
+    given |= {name: {} for name in names}
+    for aspect in found["aspects"]:
+        name = aspect.get("task", names[0] if names else "")
+        given.setdefault(name, {})[aspect["category"]] = _SIGNS[aspect["polarity"]]
+    if (decision := found["decision"]) is not None:
+        due_at = decision["due_at"]
+        given |= decision | {"due_at": None if due_at is None else datetime.fromisoformat(due_at)}
+    return row | {name: value for name, value in given.items() if name in row}
+
+
 def every_probability(prediction: Prediction) -> dict[str, dict[str, float]]:
     """Task -> label -> probability; of an aspect task, that the comment mentions the category."""
     tasks = {name: found.probabilities for name, found in prediction.tasks.items()}
@@ -166,6 +186,9 @@ def _decision(decision: Decision) -> dict[str, Any]:
         "reasons": list(decision.reasons),
         "priority": decision.priority,
     }
+
+
+_SIGNS = {word: sign for sign, word in POLARITIES.items()}
 
 
 def _iso(time: datetime | None) -> str | None:

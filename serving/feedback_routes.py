@@ -1,13 +1,10 @@
 """The paths under /v1/feedback, and /v1/export: present where the server has a store."""
 
-import pathlib
-import tempfile
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from serving import feedback_answers
 from serving.feedback_bodies import digest_of, read_document, read_feedback, read_key, read_label, read_model
@@ -22,6 +19,7 @@ from serving.feedback_shapes import (
     StoredAnswer,
     Time,
 )
+from serving.file_answers import FileFormat, file_answer
 from serving.headers import MODEL_VERSION, header
 from serving.intake import check_media_type
 from serving.keeping import Keeper
@@ -39,7 +37,6 @@ router = APIRouter(prefix="/v1")
 
 ANONYMOUS = "anonymous"
 
-_MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl", "parquet": "application/octet-stream"}
 _STATUSES = (404, 410, 422, 503)
 _CHANGES = (404, 409, 410, 415, 422, 503)
 
@@ -211,24 +208,15 @@ async def get_export(
     keeper: KeeperDep,
     engine: EngineDep,
     filters: FiltersDep,
-    format: Annotated[Literal["csv", "jsonl", "parquet"], Query()] = "csv",  # noqa: A002
+    format: Annotated[FileFormat, Query()] = "csv",  # noqa: A002
 ) -> Response:
     """All that pass the filters. With `corrected=true` a labelled file to train on: people's labels and no others.
 
     csv keeps spreadsheets from running text as formulas; jsonl holds everything as it is.
     """
-    folder = tempfile.TemporaryDirectory(prefix="fankui-export-")
-    path = pathlib.Path(folder.name) / f"feedback.{format}"
     schema = engine.active.predictor.schema
-    try:
-        await keeper.threads.call(
-            lambda: keeper.threads.database.read(lambda connection: export(connection, path, filters, schema=schema))
-        )
-    except BaseException:
-        folder.cleanup()
-        raise
-    return FileResponse(
-        path, media_type=_MEDIA_TYPES[format], filename=path.name, background=BackgroundTask(folder.cleanup)
+    return await file_answer(
+        keeper, "feedback", format, lambda connection, path: export(connection, path, filters, schema=schema)
     )
 
 

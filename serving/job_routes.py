@@ -13,7 +13,9 @@ from serving.api_keys import ADMIN, ApiKey
 from serving.feedback_answers import dumps
 from serving.feedback_bodies import read_key
 from serving.feedback_routes import KeeperDep, acknowledged, owner_of
+from serving.file_answers import FileFormat, file_answer
 from serving.job_answers import job
+from serving.job_files import results_expired, write_results
 from serving.job_shapes import JobAnswer, JobList, JobStatus
 from serving.keeping import Keeper
 from serving.openapi import IDEMPOTENCY_KEY, JOB_BODY, JOB_HEADERS, RESULTS_FILE, guarded
@@ -86,9 +88,16 @@ async def get_job(id: Id, request: Request, keeper: KeeperDep) -> Response:  # n
     summary="Results of a job",
     responses={**RESULTS_FILE, **guarded(404, 409, 410, 422, 503)},
 )
-async def get_results(id: Id, request: Request, keeper: KeeperDep) -> Response:  # noqa: A002
-    """A line of JSON for every row, in their order: `row` (from 1), then as in the results of /v1/classify.
+async def get_results(
+    id: Id,  # noqa: A002
+    request: Request,
+    keeper: KeeperDep,
+    engine: EngineDep,
+    format: Annotated[FileFormat, Query()] = "jsonl",  # noqa: A002
+) -> Response:
+    """Every row in their order: `row` (from 1), then as in the results of /v1/classify, a line of JSON each.
 
+    csv and parquet have the columns that `fankui score` writes; csv keeps spreadsheets from running text as formulas.
     Of a job that failed or was cancelled, the rows that were scored.
     """
     owner = _viewer(request)
@@ -96,8 +105,13 @@ async def get_results(id: Id, request: Request, keeper: KeeperDep) -> Response: 
     if row.status not in jobs.ENDED:
         raise RequestProblem("job_unfinished", "the job has not ended yet; wait as Retry-After says, or cancel it")
     if row.expired_at is not None:
-        raise RequestProblem("results_expired", "the results of this job are deleted, for their time is over")
-    return StreamingResponse(_lines(keeper, row), media_type="application/jsonl")
+        raise results_expired()
+    if format == "jsonl":  # as it is kept
+        return StreamingResponse(_lines(keeper, row), media_type="application/jsonl")
+    schema = engine.active.predictor.schema
+    return await file_answer(
+        keeper, "results", format, lambda connection, path: write_results(connection, path, row, schema=schema)
+    )
 
 
 @router.post(

@@ -75,20 +75,15 @@ JOB_BODY: dict[str, Any] = {
     }
 }
 
-RESULTS_FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The results", "content": {"application/jsonl": {"schema": {"type": "string"}}}}
+_FILE: dict[str, Any] = {
+    "text/csv": {"schema": {"type": "string"}},
+    "application/jsonl": {"schema": {"type": "string"}},
+    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
 }
 
-EXPORT_FILE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The file",
-        "content": {
-            "text/csv": {"schema": {"type": "string"}},
-            "application/jsonl": {"schema": {"type": "string"}},
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-        },
-    },
-}
+RESULTS_FILE: dict[int | str, dict[str, Any]] = {200: {"description": "The results", "content": _FILE}}
+
+EXPORT_FILE: dict[int | str, dict[str, Any]] = {200: {"description": "The file", "content": _FILE}}
 
 METRICS_PAGE: dict[int | str, dict[str, Any]] = {
     200: {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}

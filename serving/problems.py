@@ -68,6 +68,7 @@ STATUS = {
     "store_unavailable": 503,
     "original_sealed": 503,
     "upload_failed": 503,
+    "file_failed": 503,
     "answer_timeout": 504,
 }
 """Every code that the server answers with -> HTTP status. The one table."""
@@ -104,6 +105,7 @@ RETRY_AFTER = {
     "too_many_jobs": "60",
     "jobs_full": "60",
     "upload_failed": "5",
+    "file_failed": "5",
 }
 """Seconds after which trying again makes sense, by code."""
 
