@@ -51,6 +51,7 @@ VERBS = {
         group=True,
     ),
     "serve": Verb("serving.cli:serve", "Score over HTTP.", _USE),
+    "feedback": Verb("serving.cli_feedback:feedback_app", "Show and erase comments that are kept.", _USE, group=True),
     "keys": Verb("serving.cli_keys:keys_app", "Say who may use the server.", _USE, group=True),
     "webhooks": Verb("serving.cli_webhooks:webhooks_app", "Say who is told of what happens.", _USE, group=True),
 }

@@ -92,7 +92,7 @@ class Recorder:
         self._now = now or (lambda: datetime.now(UTC))
         self._settings = engine.settings
         self._places = Places(engine.settings.max_in_flight)
-        self._secret = threads.database.secret("pseudonyms")
+        self._secret = threads.database.secret(redaction.SECRET)
         self._abandoned: dict[str, Claim] = {}  # claims of ours whose release failed
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
 from serving.store import events, idempotency, leases
 from serving.store.ids import location_of
@@ -28,6 +28,12 @@ def erase_customer(connection: Connection, customer_ref: str, *, now: datetime) 
     ids = _locked(connection, feedback.c.customer_ref == customer_ref)
     _erase(connection, ids, now=now, why=REQUESTED)
     return len(ids)
+
+
+def count_customer(connection: Connection, customer_ref: str) -> int:
+    """How many comments of a customer, likewise given, are not erased."""
+    wanted = select(func.count()).where(feedback.c.customer_ref == customer_ref, feedback.c.erased_at.is_(None))
+    return connection.scalar(wanted) or 0
 
 
 def erase_old(connection: Connection, *, holder: str, now: datetime, keep: timedelta) -> int | None:

@@ -13,6 +13,9 @@ from pipeline.text import MAX_CHARS, RAW_PER_CHAR
 LONGEST = MAX_CHARS * RAW_PER_CHAR
 """Characters of a comment that are kept; a longer one is refused, so that nothing of it is lost without a word."""
 
+SECRET = "pseudonyms"
+"""Name of the store's secret that `pseudonym` takes."""
+
 _DIGITS = 16  # hex, of a pseudonym: 64 bits
 
 
