@@ -41,11 +41,11 @@ class Keeper:
         self._metrics = engine.metrics
         self._settings = engine.settings
         # Of this process and this start: one that is started again does not take its predecessor's lease for its own.
-        self._holder = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(8)}"
-        self._deliverer = Deliverer(threads, sender, holder=self._holder, seal=seal, metrics=engine.metrics)
-        self.runner = JobRunner(engine, threads, holder=self._holder)
+        self.holder = f"{socket.gethostname()[:24]}-{os.getpid()}-{secrets.token_hex(8)}"
+        self._deliverer = Deliverer(threads, sender, holder=self.holder, seal=seal, metrics=engine.metrics)
+        self.runner = JobRunner(engine, threads, holder=self.holder)
         self.intake = JobIntake(engine, threads, secret=self.recorder.secret, queued=self.runner.wake)
-        self.watcher = Watcher(engine, threads, holder=self._holder) if is_wanted(engine.settings) else None
+        self.watcher = Watcher(engine, threads, holder=self.holder) if is_wanted(engine.settings) else None
         self._told: dict[str, str] = {}  # what failed -> the cause that was told
 
     async def run_clock(self) -> None:
@@ -128,9 +128,9 @@ class Keeper:
         """Let another worker have the leases, finish what was begun, and close."""
 
         def give_up(connection: Any) -> None:
-            jobs.give_up(connection, holder=self._holder, now=datetime.now(UTC))
+            jobs.give_up(connection, holder=self.holder, now=datetime.now(UTC))
             for name in (leases.CLOCK, leases.RETENTION, leases.INSIGHTS):
-                leases.give_up(connection, name, holder=self._holder, now=datetime.now(UTC))
+                leases.give_up(connection, name, holder=self.holder, now=datetime.now(UTC))
 
         await self._deliverer.close()
         try:
@@ -143,7 +143,7 @@ class Keeper:
         now = datetime.now(UTC)
         happened: Counter[str] = Counter()
         count = await self.threads.write(
-            lambda connection: clock.tick(connection, holder=self._holder, now=now, happened=happened)
+            lambda connection: clock.tick(connection, holder=self.holder, now=now, happened=happened)
         )
         for kind, events in happened.items():
             self._metrics.clock_told(kind, events)
@@ -152,7 +152,7 @@ class Keeper:
     async def _erase_old(self, keep: timedelta) -> int | None:
         now = datetime.now(UTC)
         return await self.threads.write(
-            lambda connection: erasing.erase_old(connection, holder=self._holder, now=now, keep=keep)
+            lambda connection: erasing.erase_old(connection, holder=self.holder, now=now, keep=keep)
         )
 
 

@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -47,6 +48,7 @@ class _Worker:
     began: float
     wait: float = 0.0
     told: bool = False  # its end was logged
+    holder: str | None = None  # what it calls itself in the store
     ready: bool = False
 
 
@@ -94,6 +96,7 @@ class _Supervisor:
                     )
                 if report is not None:
                     worker.ready, about = True, report
+                    worker.holder = about.pop("holder")
                     # A worker that is started again later may find a champion whose labels are others.
                     self._settings = replace(self._settings, labels=about.pop("labels"))
         if not self._ending:
@@ -123,6 +126,7 @@ class _Supervisor:
         if not worker.ready and (report := _report(worker)) is not None:
             worker.ready = "error" not in report
             report.pop("labels", None)
+            worker.holder = report.pop("holder", None)
             fields = {"process": worker.process.pid, **report}
             _LOGGER.log(logging.INFO if worker.ready else logging.ERROR, "worker_started", extra={"fields": fields})
         if worker.process.is_alive() or self._ending:
@@ -132,6 +136,8 @@ class _Supervisor:
             fields = {"process": worker.process.pid, "exit_code": worker.process.exitcode}
             _LOGGER.error("worker_died", extra={"fields": fields})
             _forget(worker.process.pid, self._settings.figures)
+            if worker.holder is not None:  # in a thread: the store may be away, and a new worker is wanted now
+                threading.Thread(target=_free, args=(self._settings, worker.holder), daemon=True).start()
             worker.told = True
             worker.wait = 0.0 if lived > _SOON else min(max(1.0, 2 * worker.wait), _LONGEST_WAIT)
             worker.began = time.monotonic()  # of the wait
@@ -180,7 +186,8 @@ def _work(settings: ServeSettings, reports: Connection) -> None:
     active = app.state.engine.active
     keys = app.state.ring.asked
     about = {"model_version": active.version, "origin": active.resolved.origin, "api_keys": keys}
-    _tell(reports, {**about, "labels": labels_digest(active.predictor.schema)})
+    holder = None if app.state.keeper is None else app.state.keeper.holder
+    _tell(reports, {**about, "labels": labels_digest(active.predictor.schema), "holder": holder})
     answer_requests(app, listening, settings)
 
 
@@ -205,6 +212,28 @@ def _end_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _free(settings: ServeSettings, holder: str) -> None:
+    """Let the others take what a dead worker held in the store, for which they would wait up to 30 s otherwise.
+
+    The name is of that one start of it, so that nobody who lives loses anything.
+    """
+    from serving.store import jobs, leases
+    from serving.store.database import open_database
+
+    def give_up(connection: Any) -> None:
+        leases.give_up_all(connection, holder=holder, now=datetime.now(UTC))
+        jobs.drop(connection, holder=holder, now=datetime.now(UTC))
+
+    try:
+        database = open_database(settings.store or "", timeout=settings.store_timeout)
+        try:
+            database.write(give_up)
+        finally:
+            database.close()
+    except FeedbackError as error:  # its time runs out by itself
+        _LOGGER.warning("leases_not_freed", extra={"fields": {"cause": getattr(error, "cause", error.code)}})
 
 
 def _forget(process: int | None, folder: Path | None) -> None:

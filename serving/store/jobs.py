@@ -144,6 +144,12 @@ def give_up(connection: Connection, *, holder: str, now: datetime) -> None:
     connection.execute(mine.values(holder=None, held_until=now, attempts=0))
 
 
+def drop(connection: Connection, *, holder: str, now: datetime) -> None:
+    """Likewise what a worker was at that crashed, which counts against the job (see MOST_ATTEMPTS)."""
+    mine = update(table).where(table.c.holder == holder, table.c.status == RUNNING)
+    connection.execute(mine.values(held_until=now))
+
+
 def comments_of(connection: Connection, identity: str, number: int) -> Chunk | None:
     """A chunk that is to be scored; None where there is none."""
     found = connection.execute(_chunk(identity, number)).one_or_none()

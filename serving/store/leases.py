@@ -1,4 +1,4 @@
-"""Leases: of all workers one does what has to be done once. Who dies loses it when its time is over."""
+"""Leases: of all workers one does what has to be done once. Who dies loses it in time, or once that is seen."""
 
 from datetime import datetime, timedelta
 
@@ -35,6 +35,11 @@ def give_up(connection: Connection, name: str, *, holder: str, now: datetime) ->
     """Let others take it at once, as when a worker ends."""
     mine = update(table).where(table.c.name == name, table.c.holder == holder)
     connection.execute(mine.values(held_until=now))
+
+
+def give_up_all(connection: Connection, *, holder: str, now: datetime) -> None:
+    """Let others take at once all that a worker holds, of which is known that it is dead."""
+    connection.execute(update(table).where(table.c.holder == holder).values(held_until=now))
 
 
 def probe(connection: Connection) -> None:

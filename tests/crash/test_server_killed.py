@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+from sqlalchemy import select
+
+from serving.store.database import open_database
+from serving.store.leases import CLOCK, HOLD
+from serving.store.tables import leases
 
 
 def workers_of(parent: int) -> list[int]:
@@ -74,3 +79,28 @@ def test_without_their_parent_the_workers_end(
     server.process.kill()
     server.process.wait(20)
     wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+
+
+def test_what_the_killed_worker_held_is_taken_over_before_its_time_is_over(
+    start_server: Callable[..., Any], linear_bundle: Path, store_url: str, tmp_path: Path
+) -> None:
+    database = open_database(store_url, timeout=5)
+    clock = select(leases).where(leases.c.name == CLOCK)
+
+    def held() -> Any:
+        return database.read(lambda connection: connection.execute(clock).one_or_none())
+
+    options = ("--model", str(linear_bundle), "--workers", "2", "--store", store_url)
+    server = start_server(*options, TMPDIR=str(tmp_path))
+    wait_for(lambda: held() is not None)
+    last = held()
+    killed = int(last.holder.split("-")[-2])  # host, process, chance
+    assert killed in workers_of(server.process.pid)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: held().term == last.term + 1)
+    now = held()
+    assert now.holder != last.holder
+    # Read off the rows themselves: it was taken while it would still have been the dead one's.
+    assert now.held_until - HOLD < last.held_until
+    assert [event for event in server.logged() if event["event"] == "leases_not_freed"] == []
+    database.close()

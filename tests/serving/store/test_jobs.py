@@ -72,6 +72,18 @@ def test_a_job_is_one_workers_until_its_time_is_over(database: Database, make_jo
     assert claim(database, "c", later + HOLD) is None
 
 
+def test_what_a_dead_worker_was_at_is_free_at_once_and_counts(database: Database, make_job: Callable[..., str]) -> None:
+    make_job()
+    assert claim(database, "a").attempts == 1
+    soon = NOW + timedelta(seconds=1)
+    database.write(lambda connection: jobs.drop(connection, holder="b", now=soon))
+    assert claim(database, "b", soon) is None
+    database.write(lambda connection: jobs.drop(connection, holder="a", now=soon))
+    assert claim(database, "b", soon).attempts == 2
+    database.write(lambda connection: jobs.drop(connection, holder="a", now=soon))  # it is b's by now
+    assert claim(database, "c", soon) is None
+
+
 def test_chunks_are_done_in_order_and_once(database: Database, make_job: Callable[..., str]) -> None:
     make_job()
     claim(database, "a")
