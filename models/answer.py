@@ -3,7 +3,7 @@
 The one place for both forms' names; generic over any schema.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,9 @@ ALTERNATIVES = 3
 
 DIGITS = 6
 """Decimal places of every number in an answer; probabilities are good to two."""
+
+SIGNS = {word: sign for sign, word in POLARITIES.items()}
+"""Polarity as answers have it -> -1, 0 or 1."""
 
 
 def column_kinds(
@@ -81,7 +84,7 @@ def item(prediction: Prediction, *, decision: Decision | None, id: str = "") -> 
         "aspects": _aspects(prediction.aspects),
         **{f"{name}_score": _round(score) for name, score in prediction.scores.items()},
         "satisfaction": None if prediction.satisfaction is None else _round(prediction.satisfaction),
-        "decision": None if decision is None else _decision(decision),
+        "decision": None if decision is None else decision_item(decision),
         "truncated": prediction.truncated,
         "windows": prediction.windows,
         "flags": list(prediction.flags),
@@ -98,15 +101,22 @@ def item_columns(schema: LabelSchema, found: Mapping[str, Any], *, model_version
     given = {name: value for name, value in found.items() if name not in ("labels", "aspects", "decision")}
     for name, task in found["labels"].items():
         given |= {name: task["label"], f"{name}_probability": task["probability"]}
-    names = [task.name for task in schema.tasks if task.kind is Kind.ASPECT]
-    given |= {name: {} for name in names}
-    for aspect in found["aspects"]:
-        name = aspect.get("task", names[0] if names else "")
-        given.setdefault(name, {})[aspect["category"]] = _SIGNS[aspect["polarity"]]
+    given |= aspect_cells(found["aspects"], schema)
     if (decision := found["decision"]) is not None:
         due_at = decision["due_at"]
         given |= decision | {"due_at": None if due_at is None else datetime.fromisoformat(due_at)}
     return row | {name: value for name, value in given.items() if name in row}
+
+
+def aspect_cells(aspects: Sequence[Mapping[str, Any]], schema: LabelSchema) -> dict[str, dict[str, int]]:
+    """The aspects of an item as columns have them: task -> {category: -1 | 0 | 1}."""
+    names = [task.name for task in schema.tasks if task.kind is Kind.ASPECT]
+    cells: dict[str, dict[str, int]] = {name: {} for name in names}
+    for aspect in aspects:
+        cells.setdefault(aspect.get("task", names[0] if names else ""), {})[aspect["category"]] = SIGNS[
+            aspect["polarity"]
+        ]
+    return cells
 
 
 def every_probability(prediction: Prediction) -> dict[str, dict[str, float]]:
@@ -115,6 +125,17 @@ def every_probability(prediction: Prediction) -> dict[str, dict[str, float]]:
     return {
         name: {key: _round(value) for key, value in values.items()}
         for name, values in {**tasks, **prediction.mentioned}.items()
+    }
+
+
+def decision_item(decision: Decision) -> dict[str, Any]:
+    """A Decision as the HTTP answer has it."""
+    return {
+        "queue": decision.queue,
+        "due_at": _iso(decision.due_at),
+        "zone": decision.zone,
+        "reasons": list(decision.reasons),
+        "priority": decision.priority,
     }
 
 
@@ -176,19 +197,6 @@ def _aspects(aspects: Mapping[str, tuple[AspectPrediction, ...]]) -> list[dict[s
         for name, found in aspects.items()
         for aspect in found
     ]
-
-
-def _decision(decision: Decision) -> dict[str, Any]:
-    return {
-        "queue": decision.queue,
-        "due_at": _iso(decision.due_at),
-        "zone": decision.zone,
-        "reasons": list(decision.reasons),
-        "priority": decision.priority,
-    }
-
-
-_SIGNS = {word: sign for sign, word in POLARITIES.items()}
 
 
 def _iso(time: datetime | None) -> str | None:

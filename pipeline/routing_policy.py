@@ -3,7 +3,7 @@
 How the file is written: data/routing.toml; read by pipeline/routing.py.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -85,10 +85,12 @@ class RoutingPolicy:
         now: datetime,
         text: str | None = None,
         signals: Signals | None = None,
+        settled: Collection[str] = (),
     ) -> Decision:
         """Where the comment goes. `thresholds` are the model's; the due time runs from created_at, else from `now`.
 
-        `signals` are what is known of it beside its text; by default those that come with it.
+        `signals` are what is known of it beside its text; by default those that come with it. Of the tasks that are
+        `settled` a person who read the comment gave the label: nothing raises it.
 
         `text` is the comment's as `prepare` gives it, for words of danger. Without it the comment is prepared here, a
         third of the time that a linear model takes; and always where it was cut, so that no danger is cut off with it.
@@ -97,7 +99,12 @@ class RoutingPolicy:
         if text is None or prediction.truncated:
             text = prepare_whole(feedback.text).whole if self.reads_text(prediction) else ""
         verdict = self.verdict(
-            prediction, text, thresholds=thresholds, origin=self.origin(feedback, signals), signals=signals
+            prediction,
+            text,
+            thresholds=thresholds,
+            origin=self.origin(feedback, signals),
+            signals=signals,
+            settled=settled,
         )
         due_at, reasons = None, verdict.reasons
         if verdict.within is not None:
@@ -115,6 +122,7 @@ class RoutingPolicy:
         thresholds: Mapping[str, Thresholds],
         origin: Origin = NO_ORIGIN,
         signals: Signals | None = None,
+        settled: Collection[str] = (),
     ) -> Verdict:
         """What follows from a prediction and its prepared text (`Prepared.whole`), whenever the comment came in."""
         label = _label(prediction, self.due_task)
@@ -126,7 +134,8 @@ class RoutingPolicy:
             applied = self.rules.applied(candidates, facts)
         queue, queue_reasons = self._queue(prediction, applied)
         levels = () if label is None else tuple(prediction.tasks[self.due_task].probabilities)  # lowest first
-        raised, danger_reasons = self._raised(label, levels, found)
+        raisable = None if self.due_task in settled else label
+        raised, danger_reasons = self._raised(raisable, levels, found)
         limits = {**thresholds, **self.thresholds} if self.thresholds else thresholds
         zone, zone_reasons = zone_of(prediction, self.counted_tasks, limits)
         if raised is not None:
@@ -134,7 +143,7 @@ class RoutingPolicy:
         rule_reasons: tuple[str, ...] = ()
         if applied:
             zone = max((zone, *(rule.then.zone or zone for rule in applied)), key=ZONES.index)
-            raised, rule_reasons = _raised_by_rules(label, levels, raised, applied)
+            raised, rule_reasons = _raised_by_rules(raisable, levels, raised, applied)
             if len(rule_reasons) > len(applied):  # graver than the dangers
                 danger_reasons = danger_reasons[1:]
         within, due_reason = self._within(label, raised, applied)

@@ -5,6 +5,27 @@ from typing import Annotated, Any
 
 import typer
 
+from serving.cli_store import (
+    Alerts,
+    Insights,
+    InsightSeconds,
+    JobReadTimeout,
+    KeepDays,
+    KeepEventsDays,
+    KeepRaw,
+    KeepResultsDays,
+    MaxJobBytes,
+    MaxJobRows,
+    MaxJobs,
+    MaxJobsBytes,
+    MaxJobUploads,
+    RepeatDays,
+    Store,
+    StoreTimeout,
+    WebhookHttp,
+    WebhookNetwork,
+)
+
 # Each is an option, its environment variable and its reason.
 _Host = Annotated[
     str,
@@ -145,148 +166,6 @@ _AllowedHost = Annotated[
         "variable separated by spaces. Keeps web pages from reaching a local server through a name of theirs.",
     ),
 ]
-_Store = Annotated[
-    str | None,
-    typer.Option(
-        envvar="FANKUI_STORE",
-        help="Keep comments that are posted to /v1/feedback, personal data masked: the path of a SQLite file, which is "
-        "made where there is none, or postgresql://USER:PASSWORD@HOST/NAME (better in the variable: other users of "
-        "this machine see command lines). Without it nothing is kept anywhere.",
-    ),
-]
-_StoreTimeout = Annotated[
-    float,
-    typer.Option(
-        envvar="FANKUI_STORE_TIMEOUT",
-        min=0.1,
-        help="Seconds to wait for the store, for a lock or a connection, before a request is answered with 503.",
-    ),
-]
-_RepeatDays = Annotated[
-    float,
-    typer.Option(
-        envvar="FANKUI_REPEAT_DAYS",
-        min=0.0,
-        max=3650.0,
-        help="Days in which another comment of the same customer counts as a repeated contact.",
-    ),
-]
-_KeepDays = Annotated[
-    float | None,
-    typer.Option(
-        envvar="FANKUI_KEEP_DAYS",
-        min=0.001,
-        max=36_500.0,
-        help="Days after which the text, metadata and customer of a kept comment are erased, resolved or not; the "
-        "figures stay. Without it they are kept until somebody erases them.",
-    ),
-]
-_KeepRaw = Annotated[
-    bool,
-    typer.Option(
-        "--keep-raw",
-        envvar="FANKUI_KEEP_RAW",
-        help="Keep what customers wrote unmasked too, sealed with the first key of FANKUI_RAW_KEYS (NAME:KEY, 32 "
-        "random bytes in base64, several separated by commas). Only keys with the scope admin can read it.",
-    ),
-]
-_WebhookHttp = Annotated[
-    bool,
-    typer.Option(
-        "--webhook-http",
-        envvar="FANKUI_WEBHOOK_HTTP",
-        help="Send webhooks to http:// too, which others can read on the way; otherwise https:// alone.",
-    ),
-]
-_WebhookNetwork = Annotated[
-    list[str] | None,
-    typer.Option(
-        envvar="FANKUI_WEBHOOK_NETWORKS",
-        help="Network that webhooks may reach though it is not public, such as 10.1.0.0/16. Repeatable; in the "
-        "variable separated by spaces. Without it a webhook cannot be turned against this host and its neighbors.",
-    ),
-]
-_MaxJobBytes = Annotated[
-    int,
-    typer.Option(
-        envvar="FANKUI_MAX_JOB_BYTES",
-        min=1024,
-        help="Largest body of POST /v1/jobs, and most bytes that the texts in it may be once unpacked. It goes "
-        "into a file without a name, where temporary files go (TMPDIR).",
-    ),
-]
-_MaxJobRows = Annotated[
-    int,
-    typer.Option(
-        envvar="FANKUI_MAX_JOB_ROWS",
-        min=1,
-        max=10_000_000,
-        help="Most comments of one job. Jobs are worked on one after the other, and a long one keeps others waiting.",
-    ),
-]
-_MaxJobs = Annotated[
-    int,
-    typer.Option(
-        envvar="FANKUI_MAX_JOBS",
-        min=1,
-        help="Most jobs of one API key that have not ended yet; more get 429, so that no key fills the queue.",
-    ),
-]
-_MaxJobUploads = Annotated[
-    int,
-    typer.Option(
-        envvar="FANKUI_MAX_JOB_UPLOADS",
-        min=1,
-        help="Most jobs that one worker takes in at once; more get 429. Masking what was sent keeps a thread busy.",
-    ),
-]
-_MaxJobsBytes = Annotated[
-    int,
-    typer.Option(
-        envvar="FANKUI_MAX_JOBS_BYTES",
-        min=1024,
-        help="Bytes of the store that comments and results of all jobs may take; then new ones get 429, so that there "
-        "is room left for what is posted to /v1/feedback.",
-    ),
-]
-_JobReadTimeout = Annotated[
-    float,
-    typer.Option(
-        envvar="FANKUI_JOB_READ_TIMEOUT",
-        min=0.1,
-        help="Seconds for the body of POST /v1/jobs, which is larger than others: 408.",
-    ),
-]
-_KeepResultsDays = Annotated[
-    float,
-    typer.Option(
-        envvar="FANKUI_KEEP_RESULTS_DAYS",
-        min=0.0001,
-        max=3650.0,
-        help="Days in which the results of a job can be fetched; then they are deleted, for they only take up room.",
-    ),
-]
-_Alerts = Annotated[
-    Path | None,
-    typer.Option(envvar="FANKUI_ALERTS", help="Alert rules for what the store holds. [default: the shipped ones]"),
-]
-_Insights = Annotated[
-    bool | None,
-    typer.Option(
-        "--insights/--no-insights",
-        envvar="FANKUI_INSIGHTS",
-        help="Look for alerts, hot issues and a forecast in what the store holds, in a process of the lowest priority. "
-        "Without either: where the extra insights is installed.",
-    ),
-]
-_InsightSeconds = Annotated[
-    float,
-    typer.Option(
-        envvar="FANKUI_INSIGHT_SECONDS",
-        min=1.0,
-        help="Seconds between two looks, if anything came in: each reads up to 100,000 comments of the last 90 days.",
-    ),
-]
 _KeysFile = Annotated[
     Path | None,
     typer.Option(
@@ -341,23 +220,24 @@ def serve(
     read_timeout: _ReadTimeout = 10.0,
     shutdown_timeout: _ShutdownTimeout = 30,
     allowed_host: _AllowedHost = None,
-    store: _Store = None,
-    store_timeout: _StoreTimeout = 5.0,
-    repeat_days: _RepeatDays = 7.0,
-    keep_days: _KeepDays = None,
-    keep_raw: _KeepRaw = False,
-    webhook_http: _WebhookHttp = False,
-    webhook_network: _WebhookNetwork = None,
-    max_job_bytes: _MaxJobBytes = 64 << 20,
-    max_job_rows: _MaxJobRows = 100_000,
-    max_jobs: _MaxJobs = 8,
-    max_job_uploads: _MaxJobUploads = 2,
-    max_jobs_bytes: _MaxJobsBytes = 2 << 30,
-    job_read_timeout: _JobReadTimeout = 120.0,
-    keep_results_days: _KeepResultsDays = 7.0,
-    alerts: _Alerts = None,
-    insights: _Insights = None,
-    insight_seconds: _InsightSeconds = 300.0,
+    store: Store = None,
+    store_timeout: StoreTimeout = 5.0,
+    repeat_days: RepeatDays = 7.0,
+    keep_days: KeepDays = None,
+    keep_events_days: KeepEventsDays = 90.0,
+    keep_raw: KeepRaw = False,
+    webhook_http: WebhookHttp = False,
+    webhook_network: WebhookNetwork = None,
+    max_job_bytes: MaxJobBytes = 64 << 20,
+    max_job_rows: MaxJobRows = 100_000,
+    max_jobs: MaxJobs = 8,
+    max_job_uploads: MaxJobUploads = 2,
+    max_jobs_bytes: MaxJobsBytes = 2 << 30,
+    job_read_timeout: JobReadTimeout = 120.0,
+    keep_results_days: KeepResultsDays = 7.0,
+    alerts: Alerts = None,
+    insights: Insights = None,
+    insight_seconds: InsightSeconds = 300.0,
     keys_file: _KeysFile = None,
     no_keys: _NoKeys = False,
     docs: _Docs = None,

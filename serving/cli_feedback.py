@@ -20,6 +20,7 @@ _Store = Annotated[str | None, typer.Option(envvar="FANKUI_STORE", help="The ser
 
 _SHOWN = (
     *("id", "status", "received_at", "due_at", "overdue_at", "escalation", "resolved_at", "callback_due_at"),
+    *("called_back_at", "call_outcome", "priority"),
     *("channel", "customer_ref", "tier", "text", "metadata", "model_version"),
 )
 
@@ -36,14 +37,9 @@ def show(
     Example: `fankui feedback show A-1 --store feedback.db`
     """
     from serving.feedback_answers import dumps, whole
-    from serving.store import corrections, statuses
-
-    def read(connection: Any) -> dict[str, Any]:
-        row = _found(connection, id_)
-        return whole(row, corrections.of_feedback(connection, [id_]), statuses.history(connection, id_))
 
     with _opened(store) as database:
-        body = database.read(read)
+        body = database.read(lambda connection: whole(connection, _found(connection, id_)))
     if json_:
         typer.echo(json.dumps(json.loads(dumps(body)), ensure_ascii=False, indent=2))
     else:
@@ -185,7 +181,8 @@ def _print(body: dict[str, Any]) -> None:
     rows += [(name, decision[name]) for name in ("queue", "zone")] + [("reasons", ", ".join(decision["reasons"]))]
     corrected = [(entry["created_at"], f"{entry['task']}: {entry['label']}", entry) for entry in body["corrections"]]
     moved = [(entry["at"], f"{entry['status']} {entry['assignee'] or ''}", entry) for entry in body["history"]]
-    for name, entries, remark in (("corrected", corrected, "why"), ("was", moved, "note")):
+    called = [(entry["at"], entry["outcome"], entry) for entry in body["calls"]]
+    for name, entries, remark in (("corrected", corrected, "why"), ("was", moved, "note"), ("called", called, "note")):
         rows += [(name, f"{at[:16]} {what} (by {entry['by']}) {entry[remark] or ''}") for at, what, entry in entries]
     table = Table(box=None, show_header=False)
     table.add_column(style="bold", no_wrap=True)

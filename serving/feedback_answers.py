@@ -1,10 +1,11 @@
 """Rows of the store in the forms of serving/feedback_shapes.py."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
+
+from serving.store import calls, corrections, statuses
 
 _TIMES = (
     "created_at",
@@ -14,6 +15,7 @@ _TIMES = (
     "responded_at",
     "resolved_at",
     "callback_due_at",
+    "called_back_at",
     "overdue_at",
 )
 _PLAIN = (
@@ -29,7 +31,9 @@ _PLAIN = (
     "metadata",
     "category",
     "urgency",
+    "priority",
     "escalation",
+    "call_outcome",
 )
 
 
@@ -52,11 +56,11 @@ def summary(row: Any) -> dict[str, Any]:
     return {**body, "result": {"id": row.id, **row.prediction, "decision": row.decision}}
 
 
-def whole(row: Any, corrections: Sequence[Any], history: Sequence[Any]) -> dict[str, Any]:
+def whole(connection: Any, row: Any) -> dict[str, Any]:
     """Everything of one comment."""
     return {
         **summary(row),
-        "corrections": [correction(entry) for entry in corrections],
+        "corrections": [correction(entry) for entry in corrections.of_feedback(connection, [row.id])],
         "history": [
             {
                 "status": entry.status,
@@ -65,7 +69,11 @@ def whole(row: Any, corrections: Sequence[Any], history: Sequence[Any]) -> dict[
                 "note": entry.note,
                 "at": iso(entry.at),
             }
-            for entry in history
+            for entry in statuses.history(connection, row.id)
+        ],
+        "calls": [
+            {"outcome": entry.outcome, "by": entry.by, "note": entry.note, "at": iso(entry.at)}
+            for entry in calls.of_feedback(connection, row.id)
         ],
     }
 

@@ -10,6 +10,7 @@ from serving import feedback_answers
 from serving.feedback_bodies import digest_of, read_document, read_feedback, read_key, read_label, read_model
 from serving.feedback_shapes import (
     ID_PATTERN,
+    CallBody,
     CorrectionAnswer,
     CorrectionBody,
     FeedbackAnswer,
@@ -18,6 +19,7 @@ from serving.feedback_shapes import (
     StatusName,
     StoredAnswer,
     Time,
+    ZoneName,
 )
 from serving.file_answers import FileFormat, file_answer
 from serving.headers import MODEL_VERSION, header
@@ -26,8 +28,9 @@ from serving.keeping import Keeper
 from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, MODEL_CHOICE, STORED_HEADERS, body_of, guarded
 from serving.problems import RequestProblem
 from serving.recording import Answer, Post, feedback_erased
+from serving.rerouting import route_again
 from serving.routes import EngineDep
-from serving.store import corrections, cursor, records, redaction, statuses
+from serving.store import calls, corrections, cursor, records, redaction, statuses
 from serving.store.corrections import Correction
 from serving.store.export import export
 from serving.store.ids import location_of
@@ -57,6 +60,8 @@ async def filters_of(
     engine: EngineDep,
     status: Annotated[StatusName | None, Query()] = None,
     queue: Annotated[str | None, Query(max_length=200)] = None,
+    zone: Annotated[ZoneName | None, Query()] = None,
+    priority: Annotated[int | None, Query(ge=1, le=100, description="1 is the most pressing.")] = None,
     category: Annotated[str | None, Query(max_length=64, description="The label that holds.")] = None,
     urgency: Annotated[str | None, Query(max_length=64, description="The label that holds.")] = None,
     channel: Annotated[str | None, Query(max_length=64)] = None,
@@ -64,6 +69,8 @@ async def filters_of(
     received_from: Annotated[Time, Query(description="This moment included.")] = None,
     received_before: Annotated[Time, Query(description="This moment not included.")] = None,
     corrected: Annotated[bool, Query(description="Only what a person corrected.")] = False,
+    overdue: Annotated[bool, Query(description="Only what nobody took up in time.")] = False,
+    call_due: Annotated[bool, Query(description="Only those whose customer has still to be called back.")] = False,
 ) -> Filters:
     """Which comments are asked for. Raises RequestProblem `nul_character`."""
     if any(value and "\0" in value for value in (queue, category, urgency, channel, customer_ref)):
@@ -71,6 +78,8 @@ async def filters_of(
     return Filters(
         status=status,
         queue=queue,
+        zone=zone,
+        priority=priority,
         category=category,
         urgency=urgency,
         channel=redaction.redacted_metadata(channel),
@@ -78,6 +87,8 @@ async def filters_of(
         received_from=None if received_from is None else engine.policy.utc(received_from),
         received_before=None if received_before is None else engine.policy.utc(received_before),
         corrected=corrected,
+        overdue=overdue,
+        call_due=call_due,
     )
 
 
@@ -168,7 +179,10 @@ async def post_correction(id: Id, request: Request, keeper: KeeperDep, engine: E
 
     def correct(connection: Any) -> tuple[dict[str, Any], bool]:
         row = found(connection, id, lock=True)
-        identity, new = corrections.correct(connection, row, wanted, schema=schema, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        identity, new = corrections.correct(connection, row, wanted, schema=schema, now=now)
+        if new:
+            route_again(connection, row, predictor=engine.active.predictor, policy=engine.policy, now=now)
         (entry,) = [entry for entry in corrections.of_feedback(connection, [id]) if entry.id == identity]
         return feedback_answers.correction(entry), new
 
@@ -182,7 +196,7 @@ async def post_correction(id: Id, request: Request, keeper: KeeperDep, engine: E
     responses={200: {"model": FeedbackAnswer}, **guarded(*_CHANGES)},
     openapi_extra=body_of("StatusBody"),
 )
-async def post_status(id: Id, request: Request, keeper: KeeperDep) -> Response:  # noqa: A002
+async def post_status(id: Id, request: Request, keeper: KeeperDep, engine: EngineDep) -> Response:  # noqa: A002
     """Assigned, in progress, resolved, reopened; the times of all are kept. The same one again changes nothing."""
     check_media_type(request.scope["headers"])
     body = read_model(await read_document(await request.body()), StatusBody)
@@ -190,17 +204,47 @@ async def post_status(id: Id, request: Request, keeper: KeeperDep) -> Response: 
     wanted = statuses.Change(status=body.status, by=body.by, assignee=body.assignee, note=note)
 
     def change(connection: Any) -> dict[str, Any]:
-        row = found(connection, id, lock=True)
+        row, now = found(connection, id, lock=True), datetime.now(UTC)
         try:
-            statuses.change(connection, row, wanted, now=datetime.now(UTC))
+            changed = statuses.change(connection, row, wanted, now=now)
         except statuses.Refused as refused:
             allowed = ", ".join(statuses.NEXT[refused.present])
             raise RequestProblem(
                 "status_refused", f"the comment is {refused.present}; from there it can become {allowed}"
             ) from None
+        if changed and wanted.status == statuses.REOPENED:  # it may have been corrected while it was resolved
+            again = found(connection, id)
+            route_again(connection, again, predictor=engine.active.predictor, policy=engine.policy, now=now)
         return _whole(connection, id)
 
     return _json(await keeper.threads.write(change))
+
+
+@router.post(
+    "/feedback/{id}/calls",
+    summary="Record a call back to the customer",
+    status_code=201,
+    responses={201: {"model": FeedbackAnswer}, 200: {"model": FeedbackAnswer}, **guarded(*_CHANGES)},
+    openapi_extra=body_of("CallBody"),
+)
+async def post_call(id: Id, request: Request, keeper: KeeperDep) -> Response:  # noqa: A002
+    """Of a comment that is resolved: satisfied, dissatisfied (then reopen it), or unreachable (then it stays due)."""
+    check_media_type(request.scope["headers"])
+    body = read_model(await read_document(await request.body()), CallBody)
+    note = await keeper.threads.call(lambda: redaction.redacted_note(body.note))
+    call = calls.Call(outcome=body.outcome, by=body.by, note=note)
+
+    def record(connection: Any) -> tuple[dict[str, Any], bool]:
+        row = found(connection, id, lock=True)
+        try:
+            _, new = calls.record(connection, row, call, now=datetime.now(UTC))
+        except calls.NotResolved as refused:
+            detail = f"expected a comment that is resolved, for there is nothing to ask before; it is {refused.present}"
+            raise RequestProblem("call_refused", detail) from None
+        return _whole(connection, id), new
+
+    answer, new = await keeper.threads.write(record)
+    return _json(answer, status=201 if new else 200)
 
 
 @router.get("/export", summary="Comments as a file", responses={**EXPORT_FILE, **guarded(422, 503)})
@@ -237,8 +281,7 @@ def found(connection: Any, id: str, *, lock: bool = False) -> Any:  # noqa: A002
 
 
 def _whole(connection: Any, id: str) -> dict[str, Any]:  # noqa: A002
-    row = found(connection, id)
-    return feedback_answers.whole(row, corrections.of_feedback(connection, [id]), statuses.history(connection, id))
+    return feedback_answers.whole(connection, found(connection, id))
 
 
 def _json(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

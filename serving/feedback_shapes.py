@@ -10,6 +10,8 @@ from serving.shapes import Answered, Item, Result, strict_time
 ID_PATTERN = r"^[A-Za-z0-9_一-鿿][A-Za-z0-9_.:@~+=一-鿿-]{0,199}$"
 """An id stands in a path: no slash, no dots alone, nothing that a proxy would change."""
 
+OutcomeName = Literal["satisfied", "dissatisfied", "unreachable"]
+ZoneName = Literal["auto", "suggest", "review"]
 StatusName = Literal["new", "assigned", "in_progress", "resolved", "reopened"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Remark = Annotated[str, Field(max_length=2000)]
@@ -49,6 +51,14 @@ class StatusBody(Body):
     status: Literal["assigned", "in_progress", "resolved", "reopened"]
     by: Name = Field(description="Who says so.")
     assignee: Name | None = None
+    note: Remark | None = Field(None, description="Masked before it is kept.")
+
+
+class CallBody(Body):
+    """How a call back to the customer went."""
+
+    outcome: OutcomeName
+    by: Name = Field(description="Who called.")
     note: Remark | None = Field(None, description="Masked before it is kept.")
 
 
@@ -115,6 +125,15 @@ class StatusAnswer(Answered):
     at: str
 
 
+class CallAnswer(Answered):
+    """One call back to the customer."""
+
+    outcome: OutcomeName
+    by: str
+    note: str | None
+    at: str
+
+
 class FeedbackSummary(StoredAnswer):
     """A comment as lists show it."""
 
@@ -126,11 +145,14 @@ class FeedbackSummary(StoredAnswer):
     created_at: str
     category: str | None = Field(description="The label that holds: a person's, where one corrected it.")
     urgency: str | None
+    priority: int | None = Field(description="1 is the most pressing.")
     due_at: str | None
     status_at: str
     responded_at: str | None
     resolved_at: str | None
     callback_due_at: str | None
+    called_back_at: str | None = Field(description="When the customer was reached.")
+    call_outcome: OutcomeName | None = Field(description="Of the last call.")
     overdue_at: str | None
     escalation: int = Field(ge=0, description="Levels that the matter went up, 0 to 3.")
 
@@ -140,6 +162,7 @@ class FeedbackAnswer(FeedbackSummary):
 
     corrections: list[CorrectionAnswer]
     history: list[StatusAnswer]
+    calls: list[CallAnswer]
 
 
 class FeedbackList(Answered):

@@ -21,6 +21,7 @@ from serving.sealing import Seal
 from serving.settings import ServeSettings
 from serving.store import clock, erasing, jobs, leases
 from serving.store.database import StoreError, open_database
+from serving.store.deliveries import forget_events
 from serving.store.migrating import upgrade
 from serving.store.threads import StoreThreads
 from serving.webhooks.addresses import Guard, read_networks
@@ -28,6 +29,10 @@ from serving.webhooks.delivering import Deliverer
 from serving.webhooks.sending import Sender
 
 _LOGGER = logging.getLogger("fankui.serving")
+
+
+_COUNTED = {"jobs": "jobs", "retention_of_events": "events"}
+"""What a look handles where it is no comments."""
 
 
 class Keeper:
@@ -55,12 +60,10 @@ class Keeper:
             await self.look()
 
     async def run_retention(self) -> None:
-        """Erase what is too old, every few minutes, until cancelled; one worker of all does it. Nothing is by default.
+        """Erase what is too old, every few minutes, until cancelled; one worker of all does it.
 
         The first look comes with the clock's: a server that is started again every night has to get there too.
         """
-        if self._settings.keep_days is None:
-            return
         await asyncio.sleep(self._settings.clock_seconds)
         while True:
             await self.forget()
@@ -89,21 +92,26 @@ class Keeper:
         await self._watched("clock", all_that_is_due)
 
     async def forget(self) -> None:
-        """One look for what is too old, likewise."""
-        if self._settings.keep_days is None:
-            return
-        keep = timedelta(days=self._settings.keep_days)
+        """One look for what is too old, likewise: comments, where --keep-days says how old, and events."""
 
-        async def all_that_is_old() -> int:
+        async def comments() -> int:
             total = 0
-            while count := await self._erase_old(keep):
+            while count := await self._old(erasing.erase_old, self._settings.keep_days):
                 total += count
                 self._metrics.recorded("erased", count)
             if total:
                 await self.threads.call(self.threads.database.overwrite_log)
             return total
 
-        await self._watched("retention", all_that_is_old)
+        async def events() -> int:
+            total = 0
+            while count := await self._old(forget_events, self._settings.keep_events_days):
+                total += count
+            return total
+
+        if self._settings.keep_days is not None:
+            await self._watched("retention", comments)
+        await self._watched("retention_of_events", events)
 
     async def _watched(self, name: str, work: Callable[[], Awaitable[int]]) -> None:
         try:
@@ -117,7 +125,7 @@ class Keeper:
         else:
             self._told.pop(name, None)
             if total:
-                what = "jobs" if name == "jobs" else "comments"
+                what = _COUNTED.get(name, "comments")
                 _LOGGER.info(name, extra={"fields": {what: total}})
 
     async def check(self) -> None:
@@ -149,11 +157,9 @@ class Keeper:
             self._metrics.clock_told(kind, events)
         return count
 
-    async def _erase_old(self, keep: timedelta) -> int | None:
-        now = datetime.now(UTC)
-        return await self.threads.write(
-            lambda connection: erasing.erase_old(connection, holder=self.holder, now=now, keep=keep)
-        )
+    async def _old(self, work: Callable[..., int | None], days: float | None) -> int | None:
+        now, keep = datetime.now(UTC), timedelta(days=days or 0.0)
+        return await self.threads.write(lambda connection: work(connection, holder=self.holder, now=now, keep=keep))
 
 
 def open_keeper(engine: Engine, settings: ServeSettings) -> Keeper:

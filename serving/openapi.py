@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from serving.feedback_shapes import CorrectionBody, ErasureBody, FeedbackItem, StatusBody
+from serving.feedback_shapes import CallBody, CorrectionBody, ErasureBody, FeedbackItem, StatusBody
 from serving.problems import MEDIA_TYPE, RETRY_AFTER, STATUS, TITLES
 from serving.scopes import NEEDED
 from serving.settings import ServeSettings
@@ -128,7 +128,7 @@ def _document(app: FastAPI, settings: ServeSettings) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas["Item"] = _schema(Item)
     if settings.store is not None:
-        bodies = (FeedbackItem, CorrectionBody, StatusBody, ErasureBody, ReplayBody)
+        bodies = (FeedbackItem, CorrectionBody, StatusBody, CallBody, ErasureBody, ReplayBody)
         schemas.update({model.__name__: _schema(model) for model in bodies})
     schemas["Problem"] = _schema(ProblemAnswer)
     document["components"]["securitySchemes"] = _SECURITY

@@ -38,6 +38,7 @@ STATUS = {
     "idempotency_in_flight": 409,
     "feedback_exists": 409,
     "status_refused": 409,
+    "call_refused": 409,
     "job_unfinished": 409,
     "job_ended": 409,
     "feedback_erased": 410,

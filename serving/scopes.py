@@ -22,6 +22,7 @@ NEEDED: dict[str, frozenset[str]] = {
     "GET /v1/feedback/{id}": frozenset({READ}),
     "POST /v1/feedback/{id}/corrections": frozenset({WRITE}),
     "POST /v1/feedback/{id}/status": frozenset({WRITE}),
+    "POST /v1/feedback/{id}/calls": frozenset({WRITE}),
     "GET /v1/feedback/{id}/original": frozenset({ADMIN}),
     "DELETE /v1/feedback/{id}": frozenset({ADMIN}),
     "POST /v1/erasures": frozenset({ADMIN}),

@@ -44,6 +44,7 @@ class ServeSettings:
     store_timeout: float = 5.0  # seconds, of any one wait for the database; then 503
     repeat_days: float = 7.0  # in which another comment of the same customer counts as a repeated contact
     keep_days: float | None = None  # after which text, metadata and customer are erased; None: never
+    keep_events_days: float = 90.0  # in which what happened can be replayed; three or four rows of each comment
     keep_raw: bool = False  # unmasked texts too, sealed; masked ones are enough to route and to train on
     webhook_http: bool = False  # messages to http:// too, which others can read on the way
     webhook_networks: tuple[str, ...] = ()  # in CIDR form, that webhooks may reach though they are not public

@@ -55,18 +55,22 @@ def _look(row: Row[Any], now: datetime) -> tuple[events.Event | None, dict[str, 
     if row.responded_at is not None or row.due_at is None:
         return None, {"clock_at": None}
     data["due_at"] = row.due_at.isoformat()
-    step = max(response_time(row) or LEAST_STEP, LEAST_STEP)
+    # A correction may give it another due time, which may pass as well.
+    occurrence = f"{row.cycle}:{data['due_at']}"
+    within = response_time(row)
     if row.overdue_at is None:
-        told = events.Event(events.OVERDUE, row.id, data, now, f"{row.cycle}")
-        return told, {"overdue_at": now, "clock_at": _later(row.due_at, step)}
+        told = events.Event(events.OVERDUE, row.id, data, now, occurrence)
+        return told, {"overdue_at": now, "clock_at": next_look(row.due_at, within, level=0)}
     level = row.escalation + 1
-    told = events.Event(events.ESCALATED, row.id, {**data, "level": level}, now, f"{row.cycle}:{level}")
-    next_look = None if level >= HIGHEST else _later(row.due_at, (level + 1) * step)
-    return told, {"escalation": level, "clock_at": next_look}
+    told = events.Event(events.ESCALATED, row.id, {**data, "level": level}, now, f"{occurrence}:{level}")
+    return told, {"escalation": level, "clock_at": next_look(row.due_at, within, level=level)}
 
 
-def _later(time: datetime, by: timedelta) -> datetime | None:
+def next_look(due_at: datetime, within: timedelta | None, *, level: int) -> datetime | None:
+    """When a comment that is overdue, and went up to `level`, goes up another one; `within` is the time it had."""
+    if level >= HIGHEST:
+        return None
     try:
-        return time + by
+        return due_at + (level + 1) * max(within or LEAST_STEP, LEAST_STEP)
     except OverflowError:  # nobody lives to see it
         return None

@@ -61,6 +61,15 @@ def of_feedback(connection: Connection, ids: list[str]) -> list[Row[Any]]:
     return list(connection.execute(found.order_by(table.c.created_at, table.c.id)))
 
 
+def held(connection: Connection, ids: list[str]) -> dict[str, dict[str, Gold]]:
+    """Feedback id -> task -> the label that people gave it last."""
+    found: dict[str, dict[str, Gold]] = {}
+    for entry in of_feedback(connection, ids):
+        label = tuple(entry.label) if isinstance(entry.label, list) else entry.label
+        found.setdefault(entry.feedback_id, {})[entry.task] = label
+    return found
+
+
 def _holding(row: Row[Any], correction: Correction, schema: LabelSchema) -> dict[str, Any]:
     """The columns that lists are filtered by, and whether it is grave, by the label that holds from now on."""
     values: dict[str, Any] = {"grave": row.grave}

@@ -160,6 +160,21 @@ def forget_old(connection: Connection, *, now: datetime) -> int:
     return len(rows)
 
 
+def forget_events(connection: Connection, *, holder: str, now: datetime, keep: timedelta) -> int | None:
+    """Delete up to BATCH events of `keep` ago, with their deliveries, and how many there were.
+
+    None where another worker has the lease. An event that somebody has still to be told of stays.
+    """
+    if not leases.acquire(connection, leases.RETENTION, holder=holder, now=now):
+        return None
+    pending = exists().where(table.c.event_id == events_table.c.id, table.c.status == PENDING)
+    old = select(events_table.c.id).where(events_table.c.created_at <= now - keep, events_table.c.dispatched, ~pending)
+    first = old.order_by(events_table.c.created_at, events_table.c.id).limit(leases.BATCH)
+    ids = list(connection.scalars(first))
+    connection.execute(delete(events_table).where(events_table.c.id.in_(ids)))
+    return len(ids)
+
+
 def fresh_again(connection: Connection, event_id: str, endpoint: Endpoint, *, now: datetime) -> bool:
     """A delivery that is due now, made or begun anew; False where it is being sent at this moment."""
     row = _fresh(event_id, endpoint, now)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, upd
 
 from serving.store import events, idempotency, leases
 from serving.store.ids import location_of
-from serving.store.tables import corrections, feedback, originals, status_history
+from serving.store.tables import calls, corrections, feedback, originals, status_history
 
 REQUESTED, EXPIRED = "requested", "expired"
 
@@ -68,6 +68,7 @@ def _erase(connection: Connection, ids: Sequence[str], *, now: datetime, why: st
     connection.execute(update(feedback).where(feedback.c.id.in_(ids)).values(**gone))
     connection.execute(update(corrections).where(corrections.c.feedback_id.in_(ids)).values(why=None))
     connection.execute(update(status_history).where(status_history.c.feedback_id.in_(ids)).values(note=None))
+    connection.execute(update(calls).where(calls.c.feedback_id.in_(ids)).values(note=None))
     idempotency.close(connection, [location_of(id_) for id_ in ids])
     for id_ in ids:
         data = {"feedback_id": id_, "reason": why}

@@ -16,16 +16,21 @@ from serving.store.inserting import insert_new
 from serving.store.tables import events as table
 
 ROUTED = "feedback.routed"
+REROUTED = "feedback.rerouted"
 CORRECTED = "feedback.corrected"
 STATUS = "feedback.status_changed"
 OVERDUE = "feedback.overdue"
 ESCALATED = "feedback.escalated"
 CALLBACK_DUE = "feedback.callback_due"
+CALLED_BACK = "feedback.called_back"
 ERASED = "feedback.erased"
 JOB_FINISHED = "job.finished"
 ALERT = "insight.alert"
 
-TYPES = (ROUTED, CORRECTED, STATUS, OVERDUE, ESCALATED, CALLBACK_DUE, ERASED, JOB_FINISHED, ALERT)
+TYPES = (
+    *(ROUTED, REROUTED, CORRECTED, STATUS, OVERDUE, ESCALATED, CALLBACK_DUE, CALLED_BACK, ERASED),
+    *(JOB_FINISHED, ALERT),
+)
 """All that can be subscribed to."""
 
 

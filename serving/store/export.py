@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from models.answer import aspect_cells
 from pipeline.cells import Column, ColumnKind
 from pipeline.schema import Kind, LabelSchema
 from pipeline.writers import open_writer
@@ -32,6 +33,7 @@ _DECIDED: tuple[tuple[str, ColumnKind], ...] = (
     ("satisfaction", "number"),
     ("flags", "notes"),
     ("queue", "text"),
+    ("priority", "integer"),
     ("due_at", "time"),
     ("zone", "text"),
     ("reasons", "labels"),
@@ -41,6 +43,9 @@ _DECIDED: tuple[tuple[str, ColumnKind], ...] = (
     ("resolved_at", "time"),
     ("answer", "text"),  # the note with which it was resolved last
     ("overdue_at", "time"),
+    ("callback_due_at", "time"),
+    ("called_back_at", "time"),
+    ("call_outcome", "text"),
     ("escalation", "integer"),
     ("model_version", "text"),
 )
@@ -50,7 +55,6 @@ _GOLD: dict[Kind, ColumnKind] = {
     Kind.MULTI: "labels",
     Kind.ASPECT: "aspects",
 }
-_POLARITY = {"negative": -1, "neutral": 0, "positive": 1}
 
 
 def export(connection: Connection, path: Path, filters: Filters, *, schema: LabelSchema) -> int:
@@ -62,7 +66,7 @@ def export(connection: Connection, path: Path, filters: Filters, *, schema: Labe
     count = 0
     with open_writer(path, columns=[Column(name, kind) for name, kind in columns]) as writer:
         for rows in records.pages(connection, filters, size=_PAGE):
-            held = _held(connection, rows)
+            held = corrections.held(connection, [row.id for row in rows])
             if filters.corrected:
                 writer.write([_training_cells(row, held.get(row.id, {}), schema) for row in rows])
             else:
@@ -70,14 +74,6 @@ def export(connection: Connection, path: Path, filters: Filters, *, schema: Labe
                 writer.write([_cells(row, held.get(row.id, {}), answers.get(row.id), schema) for row in rows])
             count += len(rows)
     return count
-
-
-def _held(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, dict[str, Any]]:
-    """Feedback id -> task -> the label that people gave it last."""
-    found: dict[str, dict[str, Any]] = {}
-    for entry in corrections.of_feedback(connection, [row.id for row in rows]):
-        found.setdefault(entry.feedback_id, {})[entry.task] = entry.label
-    return found
 
 
 def _answers(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, str]:
@@ -109,10 +105,5 @@ def _cells(row: Row[Any], held: Mapping[str, Any], answer: str | None, schema: L
 
 def predicted_cells(prediction: Mapping[str, Any], schema: LabelSchema) -> dict[str, Any]:
     """Task -> what the model said, as columns have it: a label, several, or {category: polarity}."""
-    names = [task.name for task in schema.tasks if task.kind is Kind.ASPECT]
-    cells: dict[str, Any] = {name: {} for name in names}
-    for aspect in prediction["aspects"]:
-        cells.setdefault(aspect.get("task", names[0] if names else ""), {})[aspect["category"]] = _POLARITY[
-            aspect["polarity"]
-        ]
+    cells: dict[str, Any] = dict(aspect_cells(prediction["aspects"], schema))
     return cells | {name: found["label"] for name, found in prediction["labels"].items()}

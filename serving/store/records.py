@@ -50,6 +50,8 @@ class Filters:
 
     status: str | None = None
     queue: str | None = None
+    zone: str | None = None
+    priority: int | None = None
     category: str | None = None
     urgency: str | None = None
     channel: str | None = None
@@ -57,6 +59,8 @@ class Filters:
     received_from: datetime | None = None  # this moment included
     received_before: datetime | None = None
     corrected: bool = False  # only those that a person corrected
+    overdue: bool = False  # only those that nobody took up though their time is over
+    call_due: bool = False  # only those whose customer has still to be called back
 
 
 def store(connection: Connection, new: NewFeedback) -> bool:
@@ -81,6 +85,7 @@ def store(connection: Connection, new: NewFeedback) -> bool:
         "signals": dict(new.signals),
         "queue": decision["queue"],
         "zone": decision["zone"],
+        "priority": decision.get("priority"),
         "category": label_of(new.result, "category"),
         "urgency": label_of(new.result, "urgency"),
         "sentiment": label_of(new.result, "sentiment"),
@@ -159,13 +164,17 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [feedback.c.erased_at.is_(None)]
     conditions += [
         feedback.c[name] == value
-        for name in ("status", "queue", "category", "urgency", "channel", "customer_ref")
+        for name in ("status", "queue", "zone", "priority", "category", "urgency", "channel", "customer_ref")
         if (value := getattr(filters, name)) is not None
     ]
     if filters.received_from is not None:
         conditions.append(feedback.c.received_at >= filters.received_from)
     if filters.received_before is not None:
         conditions.append(feedback.c.received_at < filters.received_before)
+    if filters.overdue:
+        conditions += [feedback.c.overdue_at.is_not(None), feedback.c.responded_at.is_(None)]
+    if filters.call_due:
+        conditions += [feedback.c.callback_due_at.is_not(None), feedback.c.called_back_at.is_(None)]
     if filters.corrected:
         conditions.append(exists().where(corrections.c.feedback_id == feedback.c.id))
     return conditions

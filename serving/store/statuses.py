@@ -1,5 +1,6 @@
 """The way of a comment over the desk: new, assigned, in progress, resolved, and reopened where that was too early."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +34,9 @@ class Change:
     by: str
     assignee: str | None = None
     note: str | None = None
+
+
+_RESOLUTION = ("resolved_at", "callback_due_at", "called_back_at", "call_outcome")
 
 
 class Refused(Exception):  # noqa: N818  (an outcome, told as a problem)
@@ -72,9 +76,9 @@ def history(connection: Connection, id: str) -> list[Row[Any]]:  # noqa: A002
     return list(connection.execute(found.order_by(status_history.c.at, status_history.c.id)))
 
 
-def response_time(row: Row[Any]) -> timedelta | None:
-    """How long there was to answer a comment when it came."""
-    due = row.decision["due_at"]
+def response_time(row: Row[Any], decision: Mapping[str, Any] | None = None) -> timedelta | None:
+    """How long there was to answer a comment when it came; by the decision that holds, or by another one."""
+    due = (decision or row.decision)["due_at"]
     return None if due is None else datetime.fromisoformat(due) - min(row.created_at, row.received_at)
 
 
@@ -83,7 +87,7 @@ def _times(row: Row[Any], status: str, now: datetime) -> dict[str, Any]:
     if status == REOPENED:
         within = response_time(row)
         due_at = None if within is None else now + within
-        unanswered = dict.fromkeys(("responded_at", "resolved_at", "callback_due_at", "overdue_at"))
+        unanswered = dict.fromkeys((*_RESOLUTION, "responded_at", "overdue_at"))
         return {**unanswered, "cycle": row.cycle + 1, "escalation": 0, "due_at": due_at, "clock_at": due_at}
     responded = row.responded_at or now
     if status == IN_PROGRESS:

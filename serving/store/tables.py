@@ -22,6 +22,9 @@ from serving.store.columns import UtcTime
 OPEN = "status <> 'resolved'"
 """What somebody has still to do with. SQLite uses a partial index only where a query repeats its condition as it is."""
 
+CALL_DUE = "callback_due_at IS NOT NULL AND called_back_at IS NULL"
+"""Whose customer somebody has still to call back; likewise."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -51,6 +54,7 @@ feedback = Table(
     Column("signals", JSON, nullable=False),  # repeat contact, near-duplicate
     Column("queue", Text, nullable=False),
     Column("zone", String(16), nullable=False),
+    Column("priority", Integer),  # 1 is the most pressing
     Column("category", String(64)),  # the label that holds: a person's where one corrected it
     Column("urgency", String(64)),  # likewise
     Column("sentiment", String(64)),  # likewise
@@ -62,6 +66,8 @@ feedback = Table(
     Column("responded_at", UtcTime),  # of this cycle: in progress, or resolved at once
     Column("resolved_at", UtcTime),
     Column("callback_due_at", UtcTime),
+    Column("called_back_at", UtcTime),  # when the customer was reached, after the last time that it was resolved
+    Column("call_outcome", String(16)),  # of the last call since then
     Column("overdue_at", UtcTime),
     Column("escalation", Integer, nullable=False),  # level, 0 for none
     Column("clock_at", UtcTime),  # when the clock has to look at it next
@@ -72,6 +78,13 @@ feedback = Table(
     Index(None, "customer_ref", "received_at", "id"),
     Index(None, "clock_at"),
     Index("ix_feedback_erased_at_received_at", "erased_at", "received_at"),
+    Index(
+        "ix_feedback_call_due",
+        "callback_due_at",
+        "id",
+        sqlite_where=text(CALL_DUE),
+        postgresql_where=text(CALL_DUE),
+    ),
     # The page counts in these two alone, without the rows (figures.py, desk_queue.py).
     Index("ix_feedback_figures", "created_at", "id", "sentiment", "urgency", "category", "queue", "channel", "status"),
     Index(
@@ -129,6 +142,18 @@ status_history = Table(
     Column("status", String(16), nullable=False),
     Column("by", String(200), nullable=False),
     Column("assignee", String(200)),
+    Column("note", Text),  # masked
+    Column("at", UtcTime, nullable=False),
+    Index(None, "feedback_id", "at"),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("feedback_id", ForeignKey("feedback.id", ondelete="CASCADE"), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("by", String(200), nullable=False),
     Column("note", Text),  # masked
     Column("at", UtcTime, nullable=False),
     Index(None, "feedback_id", "at"),

@@ -62,6 +62,21 @@ def test_the_zone_is_that_of_the_least_certain_task(
     assert decision.reasons[2:] == reasons
 
 
+def test_nothing_raises_what_a_person_said(policy: RoutingPolicy, schema: LabelSchema) -> None:
+    prediction = predicted(category=("product", 1.0), urgency=("low", 1.0))
+    levels = dict.fromkeys(schema.task("urgency").keys, 0.0) | {"low": 1.0}
+    prediction = replace(prediction, tasks={**prediction.tasks, "urgency": TaskPrediction("low", 1.0, levels)})
+    feedback = Feedback("说明书写着：电热毯着火请拨119。电热毯着火了")
+    raised = policy.decide(prediction, feedback, thresholds=LIMITS, now=NOW)
+    assert (raised.priority, raised.zone) == (1, "review")
+    assert "raised:critical" in raised.reasons
+    settled = policy.decide(prediction, feedback, thresholds=LIMITS, now=NOW, settled=("urgency",))
+    assert (settled.priority, settled.zone, settled.reasons) == (4, "auto", ("category:product", "urgency:low"))
+    assert settled.due_at == NOW + timedelta(hours=24)
+    # Of another task than the one that gives the due time it changes nothing.
+    assert policy.decide(prediction, feedback, thresholds=LIMITS, now=NOW, settled=("category",)) == raised
+
+
 def test_out_of_scope_is_reviewed_however_certain(policy: RoutingPolicy) -> None:
     prediction = predicted(("out_of_scope",), category=("billing", 1.0), urgency=("low", 1.0))
     decision = policy.decide(prediction, Feedback("x"), thresholds=LIMITS, now=NOW)

@@ -22,7 +22,7 @@ from serving.store.records import NewFeedback
 from serving.store.tables import metadata
 from tests.stored_comments import NOON
 
-NEWEST = "0008"
+NEWEST = "0009"
 
 
 def test_the_tables_are_those_of_the_code(database: Database) -> None:

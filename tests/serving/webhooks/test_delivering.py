@@ -14,10 +14,11 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from serving.sealing import Seal
-from serving.store import corrections, deliveries, endpoint_table, events, records, replaying, statuses
+from serving.store import corrections, deliveries, endpoint_table, events, records, replaying, statuses, tables
 from serving.store.corrections import Correction
 from serving.store.database import Database, open_database
 from serving.store.statuses import Change
@@ -440,6 +441,37 @@ def test_what_was_received_long_ago_is_forgotten_and_what_waits_is_seen(bench: B
     bench.later(days=1)
     assert bench.database.write(lambda c: deliveries.forget_old(c, now=bench.now)) == 1
     assert bench.rows() == []
+
+
+def test_old_events_go_once_everyone_was_told(bench: Bench, receiver: Receiver) -> None:
+    def forget(holder: str = "w") -> int | None:
+        keep = timedelta(days=90)
+        return bench.database.write(lambda c: deliveries.forget_events(c, holder=holder, now=bench.now, keep=keep))
+
+    def left() -> list[str]:
+        return bench.database.read(lambda c: list(c.scalars(select(tables.events.c.subject))))
+
+    bench.subscribe(receiver.url)
+    bench.keep("a1")
+    bench.deliver()
+    receiver.answer = answering(500)
+    bench.keep("a2")
+    bench.deliver()
+    bench.later(days=89)
+    assert forget() == 0
+    assert forget("another") is None  # the lease
+    bench.later(days=2)
+    bench.keep("a3")
+    assert forget() == 1
+    assert sorted(left()) == ["a2", "a3"]  # one that is still tried, and one that is new
+    bench.later(days=400)
+    assert forget() == 0  # nobody has looked yet who wants to hear of a3
+    receiver.answer = answering(204)
+    while bench.deliver():
+        pass
+    bench.later(minutes=1)
+    assert forget() == 2
+    assert (left(), bench.rows()) == ([], [])
 
 
 def test_a_removed_endpoint_takes_its_deliveries_along(bench: Bench, receiver: Receiver) -> None:
