@@ -22,7 +22,7 @@ class AlertAnswer(Answered):
         description="`where`: attribute values and pairs; `what`: labels and words; each with odds ratio, interval and "
         "q-value, the strongest first."
     )
-    feedback_ids: list[str] = Field(description="Of comments that it is about, 50 at most.")
+    feedback_ids: list[str] = Field(description="Of comments that it is about, 200 at most.")
 
 
 class AlertsAnswer(Answered):

@@ -36,6 +36,7 @@ from serving.store.insights import Fired
 
 _RECENT_DAYS = 14  # of which hot issues are drawn
 _SHOWN = 12
+_IDS = 200  # comments of an issue that the page can list
 _AHEAD = 14
 
 
@@ -126,7 +127,7 @@ def _issue(table: FeedbackTable, issue: HotIssue) -> dict[str, Any]:
     found = table.labels["category"].commonest(issue.group.rows) if "category" in table.labels else None
     category = None if found is None else found[0]
     center = table.ids[issue.group.center]
-    return told | {"category": category, "quote_id": center, "ids": [table.ids[i] for i in issue.group.rows[:50]]}
+    return told | {"category": category, "quote_id": center, "ids": [table.ids[i] for i in issue.group.rows[:_IDS]]}
 
 
 def _forecast(table: FeedbackTable, today: date) -> list[dict[str, Any]]:

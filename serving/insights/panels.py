@@ -5,13 +5,13 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 from pipeline.insights.quotes import quote
-from serving.insights.watching import shown_causes
-from serving.page.panels import FiredAlert, ForecastPoint, HotIssue
+from serving.page.panels import Cause, FiredAlert, ForecastPoint, HotIssue
 from serving.store import insights
 from serving.store.figures import Slice
 
 _ALERT_DAYS = 7
 _ALERTS = 20
+_CAUSES = 3
 _NEW_DAYS = 7
 
 
@@ -57,9 +57,23 @@ class FoundInsights:
     def alerts(self, connection: Any, part: Slice) -> Sequence[FiredAlert]:  # noqa: ARG002  (of the whole)
         since = str((datetime.now(UTC).astimezone(self._zone) - timedelta(days=_ALERT_DAYS)).date())
         return [
-            FiredAlert(row.id, row.rule, row.value, row.expected, row.fired_at, shown_causes(row.causes))
+            FiredAlert(
+                id=row.id,
+                name=row.rule,
+                day=date.fromisoformat(row.day),
+                messages=row.messages,
+                value=row.value,
+                expected=row.expected,
+                causes=_causes(row.causes),
+            )
             for row in insights.list_alerts(connection, limit=_ALERTS, since=since)
         ]
+
+    def members(self, connection: Any, kind: str, id: str) -> Sequence[str]:  # noqa: A002
+        if kind == "alert":
+            return insights.members_of(connection, id)
+        found = self._found(connection, Slice()).get("hot_issues", [])
+        return next((issue["ids"] for issue in found if issue["quote_id"] == id), [])
 
     @staticmethod
     def _found(connection: Any, part: Slice) -> dict[str, Any]:
@@ -67,6 +81,12 @@ class FoundInsights:
             return {}
         row = insights.last_findings(connection)
         return {} if row is None else dict(row.found)
+
+
+def _causes(causes: dict[str, Sequence[dict[str, Any]]]) -> tuple[Cause, ...]:
+    """Where before what, the likeliest first."""
+    named = (*causes["where"], *causes["what"])[:_CAUSES]
+    return tuple(tuple((part["name"], part["value"]) for part in cause["parts"]) for cause in named)
 
 
 def _growth(issue: dict[str, Any], today: date) -> float | None:

@@ -66,7 +66,8 @@ def _cells(row: Any, schema: LabelSchema) -> Cells:
     return cells | {
         "id": row.id,
         "text": row.text,
-        "created_at": row.created_at,
+        # A clock that runs ahead at the sender must not let one comment stretch the series into the future.
+        "created_at": min(row.created_at, row.received_at),
         "channel": row.channel,
         "tier": row.tier,
         "queue": row.queue,

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
@@ -144,8 +143,3 @@ def zone_name(zone: Any) -> str:
         return zone.key
     seconds = zone.utcoffset(None).total_seconds()
     return f"Etc/GMT{-round(seconds / 3600):+d}" if seconds % 3600 == 0 else "Asia/Shanghai"
-
-
-def shown_causes(causes: dict[str, Sequence[dict[str, Any]]], *, most: int = 3) -> tuple[str, ...]:
-    """In words, the likeliest first."""
-    return tuple(str(cause["cause"]) for cause in (*causes["where"], *causes["what"]))[:most]

@@ -8,16 +8,21 @@ time of a request.
 | hot_issues | the comments of a slice | one HotIssue a topic, the hottest first; the page shows 12 |
 | forecast | likewise, and the hours of a step | one ForecastPoint a step after the last one, in order |
 | alerts | likewise | one FiredAlert each that has not ended, the newest first |
+| members | `alert` or `issue` and its id | the ids of its comments, for the list |
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from serving.store.figures import Slice
 
 _SHOWN = 12
+
+
+Cause = tuple[tuple[str, str], ...]
+"""(name, value) of all that comments have in common: ("shop", "S07"), ("category", "refund"), ("term", "漏水")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,11 @@ class FiredAlert:
 
     id: str
     name: str
+    day: date  # the last one of what it was found in
+    messages: int
     value: float
     expected: float | None  # None for a rule with a threshold
-    since: datetime
-    causes: tuple[str, ...] = ()  # in words, the likeliest first
+    causes: tuple[Cause, ...] = ()  # the likeliest first
 
 
 class InsightSource(Protocol):
@@ -64,6 +70,8 @@ class InsightSource(Protocol):
     def forecast(self, connection: Any, part: Slice, *, hours: int) -> Sequence[ForecastPoint]: ...
 
     def alerts(self, connection: Any, part: Slice) -> Sequence[FiredAlert]: ...
+
+    def members(self, connection: Any, kind: str, id: str) -> Sequence[str]: ...  # noqa: A002
 
 
 def panels(source: InsightSource | None, connection: Any, part: Slice, *, hours: int) -> dict[str, list[Any]]:
@@ -80,4 +88,4 @@ def panels(source: InsightSource | None, connection: Any, part: Slice, *, hours:
 
 def _plain(entry: Any) -> dict[str, Any]:
     plain = asdict(entry)
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in plain.items()}
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in plain.items()}

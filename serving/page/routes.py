@@ -32,6 +32,7 @@ WATCHING = 200
 
 _BEAT = 15  # seconds between two signs of life, which proxies want to see
 _YEAR = 365 * 86_400
+_ABOUT = r"^(alert|issue):.{1,200}$"
 
 _Name = Annotated[str | None, Query(max_length=200)]
 
@@ -152,9 +153,12 @@ async def get_figures(
 
 @router.get("/queue")
 async def get_queue(
+    *,
     keeper: KeeperDep,
+    board: BoardDep,
     part: SliceDep,
     state: Annotated[State, Query()] = "open",
+    about: Annotated[str | None, Query(pattern=_ABOUT, description="alert:ID or issue:ID")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor_: Annotated[str | None, Query(alias="cursor", max_length=1000)] = None,
 ) -> Response:
@@ -163,7 +167,13 @@ async def get_queue(
 
     def read(connection: Any) -> bytes:
         now = datetime.now(UTC)
-        rows = desk_queue.page(connection, part, state=state, now=now, soon=SOON, after=after, limit=limit + 1)
+        among = None
+        if about is not None:
+            kind, _, identity = about.partition(":")
+            among = [] if board.insights is None else board.insights.members(connection, kind, identity)
+        rows = desk_queue.page(
+            connection, part, state=state, now=now, soon=SOON, after=after, limit=limit + 1, among=among
+        )
         shown = rows[:limit]
         behind = cursor.encode(*desk_queue.place_of(shown[-1], state)) if len(rows) > limit else None
         return feedback_answers.dumps({"items": [_row(row) for row in shown], "next": behind, "now": now.isoformat()})

@@ -1,5 +1,6 @@
 """Comments as a desk works them off: what is due first comes first; what is done, and all of a time, newest first."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -8,7 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, nu
 from serving.store.figures import Slice, is_open, unindexed
 from serving.store.tables import feedback
 
-State = Literal["open", "overdue", "due_soon", "new", "assigned", "in_progress", "reopened", "resolved", "all"]
+State = Literal[
+    "open", "overdue", "due_soon", "new", "assigned", "in_progress", "reopened", "resolved", "call_due", "all"
+]
 
 WAITING, UNTIMED, ANSWERED = "0", "1", "2"
 """Stand before the id in cursors of what is open: the order in which it is listed."""
@@ -16,7 +19,7 @@ WAITING, UNTIMED, ANSWERED = "0", "1", "2"
 _BEGINNING = 200  # characters of the text that lists show
 _COLUMNS = (
     *("id", "queue", "category", "urgency", "sentiment", "channel", "zone", "status", "escalation"),
-    *("created_at", "due_at", "responded_at", "resolved_at", "overdue_at"),
+    *("created_at", "due_at", "responded_at", "resolved_at", "overdue_at", "callback_due_at", "called_back_at"),
 )
 
 Place = tuple[datetime, str]
@@ -31,14 +34,19 @@ def page(
     soon: timedelta,
     after: Place | None,
     limit: int,
+    among: Sequence[str] | None = None,
 ) -> list[Row[Any]]:
-    """Rows behind a place (`place_of`); `text` is the beginning of the masked text.
+    """Rows behind a place (`place_of`), of these ids where they are given; `text` is the beginning of the masked text.
 
     First the ids, out of an index that holds all that is asked for, then their rows: asked for both at once, SQLite
     read the whole table to find 50 of 200,000 comments.
     """
     chosen = select(feedback.c.id).where(*part.conditions())
-    if state in ("resolved", "all"):
+    if among is not None:
+        chosen = chosen.where(feedback.c.id.in_(among))
+    if state == "call_due":
+        ids = _called_first(connection, chosen, after=after, limit=limit)
+    elif state in ("resolved", "all"):
         ids = _newest(connection, chosen, state, after=after, limit=limit)
     else:
         chosen = chosen.where(*is_open(), *_of_state(state, now=now, soon=soon))
@@ -53,6 +61,8 @@ def place_of(row: Row[Any], state: State) -> Place:
     """Where the next page begins behind a row."""
     if state in ("resolved", "all"):
         return row.created_at, row.id
+    if state == "call_due":
+        return row.callback_due_at, row.id
     if row.responded_at is not None:
         return row.responded_at, f"{ANSWERED}{row.id}"
     return row.due_at or row.created_at, f"{UNTIMED if row.due_at is None else WAITING}{row.id}"
@@ -66,6 +76,16 @@ def _newest(connection: Connection, chosen: Select[Any], state: State, *, after:
     if after is not None:
         chosen = chosen.where(tuple_(*key) < tuple_(*_typed(*after)))
     return list(connection.scalars(chosen.order_by(*(column.desc() for column in key)).limit(limit)))
+
+
+def _called_first(connection: Connection, chosen: Select[Any], *, after: Place | None, limit: int) -> list[str]:
+    """Whose customer has to be called back, by when."""
+    key = (feedback.c.callback_due_at, feedback.c.id)
+    due = chosen.where(feedback.c.callback_due_at.is_not(None), feedback.c.called_back_at.is_(None))
+    due = due.where(func.coalesce(feedback.c.erased_at, null()).is_(None))
+    if after is not None:
+        due = due.where(tuple_(*key) > tuple_(*_typed(*after)))
+    return list(connection.scalars(due.order_by(*key).limit(limit)))
 
 
 def _due_first(connection: Connection, chosen: Select[Any], *, after: Place | None, limit: int) -> list[str]:

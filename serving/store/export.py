@@ -4,6 +4,7 @@ Either everything, with the model's labels and decisions; or what people correct
 alone, a task that nobody corrected left empty, which means unlabelled.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ _DECIDED: tuple[tuple[str, ColumnKind], ...] = (
     ("called_back_at", "time"),
     ("call_outcome", "text"),
     ("escalation", "integer"),
+    ("metadata", "text"),  # JSON, from which insights take their attributes
     ("model_version", "text"),
 )
 _GOLD: dict[Kind, ColumnKind] = {
@@ -97,6 +99,7 @@ def _cells(row: Row[Any], held: Mapping[str, Any], answer: str | None, schema: L
     cells |= {name: getattr(row, name) for name, _ in _DECIDED if hasattr(row, name)}
     return cells | {
         "answer": answer,
+        "metadata": json.dumps(row.metadata, ensure_ascii=False) if row.metadata else None,
         "satisfaction": row.prediction["satisfaction"],
         "flags": row.prediction["flags"],
         "reasons": row.decision["reasons"],

@@ -16,7 +16,7 @@ from serving.store.inserting import insert_new
 from serving.store.tables import alerts, feedback, findings
 
 _NAME = "latest"
-_IDS = 50  # comments that an alert names
+_IDS = 200  # comments that an alert names
 _EVENT_IDS = 10
 
 
@@ -67,6 +67,12 @@ def list_alerts(connection: Connection, *, limit: int, since: str | None = None)
     """The latest first. `since`: a day such as 2026-09-30."""
     found = select(alerts).order_by(alerts.c.day.desc(), alerts.c.fired_at.desc(), alerts.c.id).limit(limit)
     return list(connection.execute(found if since is None else found.where(alerts.c.day >= since)))
+
+
+def members_of(connection: Connection, id: str) -> list[str]:  # noqa: A002
+    """Ids of the comments that an alert is about; none where there is no such alert."""
+    found: list[str] | None = connection.scalar(select(alerts.c.feedback_ids).where(alerts.c.id == id))
+    return found or []
 
 
 def save_findings(connection: Connection, found: Mapping[str, Any], *, now: datetime) -> None:

@@ -8,7 +8,7 @@ import { clockTime, data, element, number, queueOf, word } from "./text.js";
 import { drawDesks, drawPanels, drawTiles } from "./tiles.js";
 import { drawRows, shownRows } from "./worklist.js";
 
-const STATES = ["open", "overdue", "due_soon", "new", "assigned", "in_progress", "reopened", "resolved", "all"];
+const STATES = ["open", "overdue", "due_soon", "new", "assigned", "in_progress", "reopened", "resolved", "call_due", "all"];
 const SPANS = ["24h", "7d", "30d", "90d"];
 const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d$/;
 const LABELLED = ["queue", "category", "urgency", "channel"];
@@ -22,7 +22,7 @@ const state = {
   span: SPANS.includes(asked.get("span")) ? asked.get("span") : "30d",
   state: STATES.includes(asked.get("state")) ? asked.get("state") : "open",
   ...Object.fromEntries(LABELLED.map((name) => [name, asked.get(name) ?? ""])),
-  from: "", to: "",
+  from: "", to: "", about: "", aboutName: "",
 };
 if (MOMENT.test(asked.get("from")) && MOMENT.test(asked.get("to"))) Object.assign(state, { from: asked.get("from"), to: asked.get("to") });
 let mark = String(Date.now());
@@ -33,7 +33,7 @@ let turn = 0;
 const filters = () => Object.fromEntries(LABELLED.map((name) => [name, state[name]]));
 // Moments without a zone are the wall clock's of the routing policy.
 const wall = (moment) => moment && `${moment}:00`;
-const listed = () => ({ ...filters(), state: state.state, written_from: wall(state.from), written_before: wall(state.to) });
+const listed = () => ({ ...filters(), state: state.state, about: state.about, written_from: wall(state.from), written_before: wall(state.to) });
 
 async function refresh({ keepKnown = true } = {}) {
   const mine = ++turn;
@@ -58,7 +58,7 @@ async function refresh({ keepKnown = true } = {}) {
 function drawFigures() {
   drawTiles(figures);
   drawDesks(figures, (queue) => set({ queue }));
-  drawPanels(figures, (category) => set({ category }));
+  drawPanels(figures, (about, aboutName) => { set({ about, aboutName, state: "all" }); $("work").scrollIntoView({ block: "nearest" }); });
   drawVolume(figures, ({ from, to }) => set({ from, to, state: "all" }));
   drawUrgency(figures, ({ from, to }) => set({ from, to, state: "all" }));
   drawHeat(figures, ({ category, from, to }) => set({ category, from, to, state: "all" }));
@@ -71,7 +71,7 @@ const open = (id) => openDetail(id, () => { mark = `${id}-${Date.now()}`; refres
 function set(changes) {
   Object.assign(state, changes);
   show();
-  const kept = new URLSearchParams(Object.entries(state).filter(([name, value]) => value && !(name === "span" && value === "30d") && !(name === "state" && value === "open")));
+  const kept = new URLSearchParams(Object.entries(state).filter(([name, value]) => value && !name.startsWith("about") && !(name === "span" && value === "30d") && !(name === "state" && value === "open")));
   history.replaceState(null, "", `${location.pathname}${kept.size ? `?${kept}` : ""}`);
   refresh({ keepKnown: false });
 }
@@ -87,6 +87,8 @@ function show() {
   for (const tile of document.querySelectorAll("button.tile")) tile.setAttribute("aria-pressed", String(tile.dataset.state === state.state));
   const range = $("window");
   range.hidden = !state.from;
+  $("about").hidden = !state.about;
+  $("about").textContent = word("filter.about", { name: state.aboutName });
   range.textContent = state.from ? word("filter.window", { from: state.from.replace("T", " "), to: state.to.replace("T", " ") }) : "";
 }
 
@@ -124,10 +126,11 @@ function wire() {
   show();
   $("filters").addEventListener("change", (event) => set({ [event.target.name]: event.target.value }));
   $("filters").addEventListener("submit", (event) => event.preventDefault());
-  $("clear").addEventListener("click", (event) => { event.preventDefault(); set({ state: "open", from: "", to: "", ...Object.fromEntries(LABELLED.map((name) => [name, ""])) }); });
+  $("clear").addEventListener("click", (event) => { event.preventDefault(); set({ state: "open", from: "", to: "", about: "", ...Object.fromEntries(LABELLED.map((name) => [name, ""])) }); });
   $("window").addEventListener("click", () => set({ from: "", to: "" }));
+  $("about").addEventListener("click", () => set({ about: "" }));
   $("spans").addEventListener("change", (event) => set({ span: event.target.value }));
-  for (const tile of document.querySelectorAll("button.tile")) tile.addEventListener("click", () => set({ state: tile.dataset.state, from: "", to: "" }));
+  for (const tile of document.querySelectorAll("button.tile")) tile.addEventListener("click", () => set({ state: tile.dataset.state, from: "", to: "", about: "" }));
   $("more").addEventListener("click", async () => {
     const list = await get("/dashboard/queue", { ...listed(), limit: ROWS, cursor: next });
     next = list.next;

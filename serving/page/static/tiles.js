@@ -1,5 +1,5 @@
 // The figures above everything, the desks, and what insights bring along where there are any.
-import { data, element, labelOf, number, percent, queueOf, shortTime, weekday, word } from "./text.js";
+import { data, element, labelOf, number, percent, queueOf, weekday, word } from "./text.js";
 
 const FEW = 5; // comments; a change of fewer says nothing
 
@@ -38,18 +38,32 @@ export function drawDesks({ desks }, onDesk) {
   document.getElementById("desks-empty").hidden = desks.length > 0;
 }
 
-export function drawPanels({ panels }, onCategory) {
-  fill("alerts", "ul", panels.alerts, (alert) => element("li", {}, element("strong", {}, alert.name),
-    element("span", { class: "muted" }, alertLine(alert)), alert.causes.length ? element("span", {}, alert.causes.join("；")) : ""));
+// `onAbout(what, name)`: list the comments of an alert or an issue.
+export function drawPanels({ panels }, onAbout) {
+  const opener = (what, name) => element("button", { type: "button", class: "quiet", onclick: () => onAbout(what, name) }, name);
+  fill("alerts", "ul", panels.alerts, (alert) => element("li", {}, opener(`alert:${alert.id}`, ruleOf(alert.name)),
+    element("span", { class: "muted" }, alertLine(alert)), alert.causes.length ? element("span", {}, alert.causes.map(cause).join(word("panel.and"))) : ""));
   fill("hot-issues", "ol", panels.hot_issues, (issue) => element("li", {},
-    issue.category ? element("button", { type: "button", class: "quiet", onclick: () => onCategory(issue.category) }, issue.name) : element("strong", {}, issue.name),
-    element("span", { class: "muted" }, `${number(issue.size)} · ${issue.growth == null ? word("panel.new") : word("panel.growth", { n: `${issue.growth >= 0 ? "+" : "−"}${percent(Math.abs(issue.growth))}` })}`),
+    opener(`issue:${issue.id}`, issue.name), element("span", { class: "muted" }, `${word("panel.messages", { n: number(issue.size) })} · ${growth(issue)}`),
     element("meter", { min: 0, max: 1, value: issue.hotness, "aria-label": issue.name }), element("span", { class: "quote muted" }, issue.quote)));
 }
 
-function alertLine({ value, expected, since }) {
-  const told = { value: number(value), since: shortTime(since) };
-  return expected == null ? word("panel.threshold", told) : word("panel.alert", { ...told, expected: number(expected) });
+const ruleOf = (name) => data.words[`rule.${name}`] ?? name;
+const growth = ({ growth: g }) => g == null ? word("panel.new") : g >= 1 ? word("panel.times", { n: number(1 + g) }) : word("panel.growth", { n: `${g >= 0 ? "+" : "−"}${percent(Math.abs(g))}` });
+
+function alertLine({ value, expected, day, messages }) {
+  const told = { n: number(messages), value: number(value), day: day.slice(5) };
+  if (expected == null) return word(value === messages ? "panel.count" : "panel.threshold", told);
+  return word(value === messages ? "panel.burst" : "panel.alert", { ...told, expected: number(expected) });
+}
+
+// What comments have in common, in words: shop S07 and 物流; “漏水”.
+function cause(parts) {
+  return parts.map(([name, value]) => {
+    if (name === "term") return word("panel.term", { value });
+    if (name.startsWith("aspect ")) return `${labelOf("aspects", name.slice(7))} ${word(`polarity.${value}`)}`;
+    return data.labels[name] ? labelOf(name, value) : name === "queue" ? queueOf(value) : `${name} ${value}`;
+  }).join(" + ");
 }
 
 function fill(id, list, entries, make) {

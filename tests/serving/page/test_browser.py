@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -177,14 +177,28 @@ def test_whoever_works_moves_a_comment_on_and_corrects_it(open_page: Open, serve
     page.select_option('[name="label"]', "critical")
     page.click('#correct [type="submit"]')
     expect(page.locator('[data-task="urgency"]')).to_contain_text("人工改正")
+    page.click("#correct summary")
+    page.select_option('[name="task"]', "aspects")
+    page.select_option('[name="aspect-service"]', "1")
+    page.click('#correct [type="submit"]')
+    expect(page.locator(".history")).to_contain_text("服务态度 正面")
     page.click('[data-status="resolved"]')
     expect(page.locator(".sheet header")).to_contain_text("已解决")
     expect(page.locator('[data-status="reopened"]')).to_be_visible()
+    assert violations(page) == []
+    page.select_option('[name="outcome"]', "unreachable")
+    page.click('#call [type="submit"]')
+    expect(page.locator(".history")).to_contain_text("回访：未接通")
+    page.select_option('[name="outcome"]', "satisfied")
+    page.fill('[name="call-note"]', "已退款")
+    page.click('#call [type="submit"]')
+    expect(page.locator(".history")).to_contain_text("已退款")
+    expect(page.locator(".sheet")).not_to_contain_text("回访截止")
     page.click(".sheet header button")
     expect(row(page, "work-1")).to_contain_text("紧急")
     kept = httpx.get(f"{server.url}/v1/feedback/work-1").json()
     assert [entry["by"] for entry in kept["history"]] == ["server", "李娜", "李娜"]
-    assert (kept["urgency"], kept["status"]) == ("critical", "resolved")
+    assert (kept["urgency"], kept["status"], kept["call_outcome"]) == ("critical", "resolved", "satisfied")
 
 
 def test_everything_can_be_reached_with_the_keyboard(open_page: Open, server: RunningServer) -> None:
@@ -308,6 +322,10 @@ def test_a_key_opens_the_page_and_its_end_closes_it(
     assert time.monotonic() - started < 7.0  # keys are read every five seconds, streams look every second
 
 
+TODAY = date(2026, 3, 2)
+SHOP = (("shop", "华东1店"), ("category", "logistics"))
+
+
 class Found:
     """Insights that somebody found; the page itself looks for none."""
 
@@ -317,13 +335,16 @@ class Found:
             HotIssue("t2", f"退款{CANARY}", 12, 0.4, 0.5, 0.9, CANARY, None),
         ]
 
+    def members(self, connection: Any, kind: str, id: str) -> list[str]:  # noqa: A002
+        return ["a2"] if kind == "issue" else ["a1"]
+
     def forecast(self, connection: Any, part: Any, *, hours: int) -> list[ForecastPoint]:
         return [ForecastPoint(datetime(2030, 1, day), 20.0 + day, 12.0, 33.0) for day in range(1, 8)]
 
     def alerts(self, connection: Any, part: Any) -> list[FiredAlert]:
         return [
-            FiredAlert("a1", "物流负面连续三天偏高", 40, 12.5, datetime.now(UTC), ("华东1店 物流配送",)),
-            FiredAlert("a2", "涉及安全", 9, None, datetime.now(UTC)),
+            FiredAlert("a1", "物流负面连续三天偏高", TODAY, 40, 40.0, 12.5, (SHOP, (("term", "压坏"),))),
+            FiredAlert("a2", "safety", TODAY, 9, 9.0, None, ((("aspect safety", "negative"),),)),
         ]
 
 
@@ -346,13 +367,25 @@ def with_insights(linear_bundle: Path, tmp_path: Path) -> Iterator[str]:
 def test_insights_have_their_panels_where_there_are_any(open_page: Open, with_insights: str) -> None:
     page = open_page(f"{with_insights}/dashboard").page
     expect(page.locator("#alerts")).to_contain_text("物流负面连续三天偏高")
-    expect(page.locator("#alerts")).to_contain_text("华东1店 物流配送")
-    expect(page.locator("#alerts li").last).to_contain_text("9，始于")
+    expect(page.locator("#alerts li").first).to_contain_text("40 条，平时约 13 条（03-02）")
+    expect(page.locator("#alerts li").first).to_contain_text("shop 华东1店 + 物流配送；“压坏”")
+    expect(page.locator("#alerts li").last).to_contain_text("涉及安全的反馈增多9 条（03-02）")
+    expect(page.locator("#alerts li").last).to_contain_text("人身健康 负面")
     expect(page.locator("#hot-issues li")).to_have_count(2)
     expect(page.locator("#hot-issues")).to_contain_text("<img src=x")
     assert violations(page) == []
-    page.click("#hot-issues button")
-    expect(page.locator("#filter-category")).to_have_value("logistics")
+    for kept in ("a1", "a2"):
+        answer = httpx.post(f"{with_insights}/v1/feedback", json={"text": "快递三天没到", "id": kept}, timeout=30)
+        assert answer.status_code == 201
+    expect(page.locator(".row")).to_have_count(2)
+    page.locator("#hot-issues button").first.click()
+    expect(page.locator(".row")).to_have_count(1)
+    expect(row(page, "a2")).to_be_visible()
+    expect(page.locator("#about")).to_have_text("只看：显示签收 没收到")
+    page.locator("#alerts button").first.click()
+    expect(row(page, "a1")).to_be_visible()
+    page.click("#about")
+    expect(page.locator(".row")).to_have_count(2)
     assert page.evaluate("window.hurt") is None
 
 

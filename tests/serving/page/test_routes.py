@@ -276,6 +276,38 @@ class Source:
     def alerts(self, connection: Any, part: Any) -> list[FiredAlert]:
         return []
 
+    def members(self, connection: Any, kind: str, id: str) -> list[str]:  # noqa: A002
+        return {"issue:t1": ["a2", "gone"], "alert:x": ["a1"]}.get(f"{kind}:{id}", [])
+
+
+def test_the_comments_of_an_alert_or_an_issue_are_listed(app: FastAPI, client: TestClient) -> None:
+    for name in ("a1", "a2", "a3"):
+        client.post("/v1/feedback", json={"text": "快递太慢了", "id": name})
+
+    def listed(about: str) -> list[str]:
+        answer = client.get("/dashboard/queue", params={"state": "all", "about": about})
+        return [item["id"] for item in answer.json()["items"]]
+
+    assert listed("issue:t1") == []  # nobody has looked
+    app.state.board.insights = Source()
+    assert (listed("issue:t1"), listed("alert:x"), listed("alert:t1")) == (["a2"], ["a1"], [])
+    assert client.get("/dashboard/queue", params={"about": "t1"}).status_code == 422
+
+
+def test_who_has_to_be_called_back_is_listed_by_when(client: TestClient) -> None:
+    for name in ("a1", "a2", "a3", "a4"):
+        client.post("/v1/feedback", json={"text": "快递太慢了", "id": name})
+        urgency = {"task": "urgency", "label": "critical", "by": "质检"}
+        client.post(f"/v1/feedback/{name}/corrections", json=urgency)
+    for name in ("a2", "a1", "a4"):
+        client.post(f"/v1/feedback/{name}/status", json={"status": "resolved", "by": "客服"})
+    client.post("/v1/feedback/a4/calls", json={"outcome": "satisfied", "by": "客服"})
+    first = client.get("/dashboard/queue", params={"state": "call_due", "limit": 1}).json()
+    assert [item["id"] for item in first["items"]] == ["a2"]
+    second = client.get("/dashboard/queue", params={"state": "call_due", "cursor": first["next"]}).json()
+    assert [item["id"] for item in second["items"]] == ["a1"]
+    assert second["next"] is None
+
 
 def test_panels_are_there_where_there_is_something_in_them(app: FastAPI, client: TestClient) -> None:
     app.state.board.insights = Source()

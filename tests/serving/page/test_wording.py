@@ -7,10 +7,11 @@ from typing import get_args
 
 import pytest
 
+from pipeline.insights.alert_rules import load_rules
 from pipeline.resources import shipped
 from pipeline.routing import load_policy
 from pipeline.schema import LabelSchema
-from serving.feedback_shapes import StatusName
+from serving.feedback_shapes import OutcomeName, StatusName
 from serving.page.overview import SPANS
 from serving.page.wording import label_words, language_of, queue_words, words
 from serving.store.desk_queue import State
@@ -25,6 +26,8 @@ BUILT = (
     "polarity.",
     "detail.zone.",
     "act.",
+    "call.",
+    "rule.",
     "filter.",
     "tile.",
     "chart.",
@@ -53,6 +56,8 @@ def test_what_names_are_built_from_is_complete(schema: LabelSchema) -> None:
     assert {f"act.{name}" for name in get_args(StatusName) if name != "new"} <= known
     assert {f"task.{task.name}" for task in schema.tasks} <= known
     assert {f"span.{name}" for name in SPANS} <= known
+    assert {f"call.{name}" for name in get_args(OutcomeName)} <= known
+    assert {f"rule.{rule.name}" for rule in load_rules(shipped("data", "alerts.toml"))} <= known
     policy = load_policy()
     assert {f"queue.{name}" for name in (*policy.queues.values(), policy.default_queue)} <= known
 

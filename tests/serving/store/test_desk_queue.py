@@ -27,6 +27,7 @@ def rows(database: Database, make_new: Callable[..., NewFeedback]) -> list[Any]:
             received_at=NOON - timedelta(minutes=chance.randint(0, 20)),
             due=chance.choice((None, timedelta(minutes=chance.choice((5, 30, 90))))),
             text="长" * 300,
+            urgency="low" if i % 3 else "critical",
         )
         for i in range(80)
     ]
@@ -51,6 +52,9 @@ def wanted(rows: list[Any], state: str) -> list[str]:
     def waits(row: Any) -> bool:
         return row.responded_at is None and row.status != "resolved"
 
+    if state == "call_due":
+        kept = [row for row in rows if row.callback_due_at is not None and row.called_back_at is None]
+        return [row.id for row in sorted(kept, key=lambda row: (row.callback_due_at, row.id))]
     if state in ("resolved", "all"):
         kept = [row for row in rows if state == "all" or row.status == "resolved"]
         return [row.id for row in sorted(kept, key=lambda row: (row.created_at, row.id), reverse=True)]
@@ -101,6 +105,7 @@ def test_filters_and_times_hold(database: Database, rows: list[Any]) -> None:
         ]
 
     assert ids(Slice(queue="none")) == ids(Slice(channel="none"), "open") == []
-    assert len(ids(Slice(queue="logistics", category="logistics", urgency="low", channel="app"))) == len(rows)
+    low = [row for row in rows if row.urgency == "low"]
+    assert len(ids(Slice(queue="logistics", category="logistics", urgency="low", channel="app"))) == len(low)
     begin, end = NOON - timedelta(minutes=10), NOON - timedelta(minutes=5)
     assert set(ids(Slice(begin=begin, end=end))) == {row.id for row in rows if begin <= row.created_at < end}
