@@ -342,6 +342,10 @@ def test_exports(client: Client, tmp_path: Path) -> None:
     client.post("/v1/feedback/a2/corrections", json={"task": "category", "label": "other", "by": "li"})
     for status, note in (("resolved", "已退款"), ("reopened", "没收到"), ("resolved", "=已补发")):
         client.post("/v1/feedback/a2/status", json={"status": status, "by": "li", "note": note})
+    post(client, {"text": "好", "id": "with", "metadata": {"shop": "S07", "n": 3}})
+    held = json.loads(export(client, "format=jsonl", tmp_path, "one.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert json.loads(held["metadata"]) == {"shop": "S07", "n": 3}
+    client.delete("/v1/feedback/with")
     text = export(client, "", tmp_path, "all.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["id"] for row in rows] == ["a2", "a1"]
