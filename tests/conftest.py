@@ -55,6 +55,12 @@ COMMENTS: tuple[tuple[str, str, str, dict[str, int], str], ...] = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process is left alone with one of them at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.path.parent.name == "crash"}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def schema() -> LabelSchema:
     """The shipped label schema."""
