@@ -244,7 +244,8 @@ def alerts(  # noqa: PLR0917
 @insights_app.command("similar")
 def similar(  # noqa: PLR0917
     files: _Files,
-    id: Annotated[str, typer.Option("--id", help="Comment to find the like of.")],  # noqa: A002
+    id: Annotated[str | None, typer.Option("--id", help="Comment of the file to find the like of.")] = None,  # noqa: A002
+    text: Annotated[str | None, typer.Option("--text", help="A new comment to find the like of.")] = None,
     most: Annotated[int, typer.Option("-k", "--most", min=1, max=100, help="How many.")] = 5,
     text_column: _Text = "text",
     id_column: _Id = "id",
@@ -255,40 +256,23 @@ def similar(  # noqa: PLR0917
     among: Annotated[
         list[str] | None, typer.Option("--among", metavar="NAME=VALUE", help="Only these, such as status=resolved.")
     ] = None,
+    answered: Annotated[bool, typer.Option("--answered", help="Only those that were answered.")] = False,
     answer_column: Annotated[str, typer.Option(help="Column with what was answered, shown where it is.")] = "answer",
     model: _Model = None,
     no_embeddings: _NoEmbeddings = False,
     as_json: _Json = False,
 ) -> None:
-    """The comments most like one of them and what was answered, such as solved cases of an export.
+    """The comments most like one of them, or like a new one, and what was answered.
 
-    Example: `fankui insights similar export.parquet --id A-1 --among status=resolved`
+    Example: `fankui insights similar export.parquet --text "退款半个月没到账" --answered`
     """
     from models.insight_display import show_similar
-    from models.insight_session import read_answers, with_embeddings
-    from pipeline.insights.quotes import quote
-    from pipeline.insights.selection import parse_filters, selected
-    from pipeline.insights.similar import CaseIndex
-    from pipeline.insights.weights import centered, term_weights
+    from models.insight_similar import Wanted, similar_cases
 
-    opened = _open(locals())
-    if not no_embeddings:
-        opened = with_embeddings(opened, model, quiet=as_json)
-    table = opened.table
-    if id not in table.ids:
-        raise UsageError("id_unknown", f"no comment has the id {id!r}; name one of column {id_column!r}")
-    row = table.ids.index(id)
-    allowed = selected(table, parse_filters(among)) if among else None
-    index = CaseIndex(
-        term_weights(opened.read_terms(quiet=as_json)), None if table.embeddings is None else centered(table.embeddings)
+    wanted = Wanted(
+        id=id, text=text, most=most, among=tuple(among or ()), answered=answered, answer_column=answer_column
     )
-    nearest: list[dict[str, Any]] = [
-        {"id": table.ids[one.row], "likeness": round(one.likeness, 4), "text": quote(table.texts[one.row])}
-        for one in index.nearest(row, most=most, among=allowed)
-    ]
-    answers = read_answers(_source(locals()), answer_column, {one["id"] for one in nearest})
-    nearest = [one | ({"answer": answers[one["id"]]} if one["id"] in answers else {}) for one in nearest]
-    body = {"id": id, "text": quote(table.texts[row]), "similar": nearest}
+    opened, body = similar_cases(_source(locals()), wanted, model=model, embeddings=not no_embeddings)
     _tell(opened, body, as_json, show_similar)
 
 

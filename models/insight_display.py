@@ -103,7 +103,9 @@ def show_similar(body: Mapping[str, Any]) -> None:
     """Print the nearest comments."""
     console = Console()
     answered = any("answer" in one for one in body["similar"])
-    table = _table(f"{body['id']}: {body['text']}", "id", "likeness", "text", *(["answer"] if answered else []))
+    table = _table(
+        f"{body['id'] or 'like'}: {body['text']}", "id", "likeness", "text", *(["answer"] if answered else [])
+    )
     for one in body["similar"]:
         answer = [Text(one.get("answer", ""))] if answered else []
         table.add_row(Text(one["id"]), f"{one['likeness']:.2f}", Text(one["text"]), *answer)

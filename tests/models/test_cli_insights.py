@@ -103,6 +103,12 @@ def test_similar_comments_come_with_what_was_answered(scored: Path, tmp_path: Pa
     solved.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
     args = ("similar", solved, "--id", "x0", "--no-embeddings", "--among", "status=resolved")
     assert [(one["id"], one["answer"]) for one in documents(*args)["similar"]] == [("x3", "已召回,回电[手机号]")]
+    # A new one, which the file does not hold and which is not found itself.
+    new = ("similar", solved, "--text", "热水壶底座冒火花，电话13800138000", "--no-embeddings", "--answered")
+    found = documents(*new)
+    assert (found["id"], found["text"]) == (None, "热水壶底座冒火花,电话[手机号]")
+    assert [one["id"] for one in found["similar"]] == ["x3"]
+    assert "" not in [one["id"] for one in documents(*new[:-1], "-k", 100)["similar"]]
     assert "已召回" in run(*args)
     assert "answer" not in documents("similar", scored, "--id", "x0", "--no-embeddings", "-k", 1)["similar"][0]
 
