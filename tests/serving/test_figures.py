@@ -1,8 +1,9 @@
-"""Figures that a busy machine cannot show, with real connections: by hand, `-m load`, on one that is otherwise idle."""
+"""Figures that a busy machine cannot show, with real connections: by hand, `-m load -s`, on one that is idle."""
 
 import json
 import os
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -38,6 +39,10 @@ ODD = [
     "ﷺ",
     "\x1b[31m",
 ]
+
+
+def tell(figure: str) -> None:
+    sys.stdout.write(f"\n{figure}\n")
 
 
 def flipped(choose: random.Random, good: bytes) -> bytes:
@@ -87,6 +92,7 @@ def test_two_thousand_hostile_bodies(
     )
     choose = random.Random(SEED)
     statuses: Counter[int] = Counter()
+    slowest = 0.0
     with httpx.Client(base_url=server.url) as client:
         client.post(path, content=b"{}", headers=JSON)  # the connection is made
         for number in range(2000):
@@ -97,7 +103,9 @@ def test_two_thousand_hostile_bodies(
             assert response.status_code in documented, (number, body[:200])
             assert response.status_code < 500, (number, body[:200])
             assert took < 0.2, (number, took, body[:200])
+            slowest = max(slowest, took)
             statuses[response.status_code] += 1
+    tell(f"{path}: the slowest of 2,000 after {1000 * slowest:.0f} ms")
     assert statuses[400] > 200
     assert statuses[422] > 200
 
@@ -135,6 +143,8 @@ def test_overload_is_refused_within_20_ms(start_server: Callable[..., Any], work
     for thread in busy:
         thread.join()
     assert len(refused) >= 20
+    half, most, nearly_all = (1000 * sorted(refused)[int(share * len(refused))] for share in (0.5, 0.95, 0.99))
+    tell(f"{workers} workers: p50 {half:.1f} ms, p95 {most:.1f} ms, p99 {nearly_all:.1f} ms of {len(refused)}")
     # This process makes the load too: what one in twenty waits for is its own turn.
     assert sorted(refused)[int(0.95 * len(refused))] < 0.02, f"the slowest after {max(refused) * 1000:.1f} ms"
 
@@ -165,6 +175,7 @@ def test_memory_stays_flat_for_ten_minutes_at_half_load(start_server: Callable[.
     slope = sum((at - middle) * (size - mean) for at, size in zip(times, rss, strict=True)) / sum(
         (at - middle) ** 2 for at in times
     )
+    tell(f"{number} requests in {minutes:g} minutes, {mean:.0f} MiB, {slope:+.2f} MiB a minute")
     assert slope < 1.0, f"{number} requests, {mean:.0f} MiB, {slope:+.2f} MiB a minute"
     assert "fankui_comments_in_flight 0.0" in figures
     assert process.num_fds() < 100
