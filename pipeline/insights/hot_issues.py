@@ -17,6 +17,9 @@ _PLACE = re.compile(
     r".{2,}(?:小区|街道|社区|大道|公园|广场|学校|学院|大学|中学|小学|幼儿园|医院|商场|超市|酒店|公司|车站|地铁站|工地|市场"
     r"|[路街村镇乡县区市店园苑城府院馆])(?<!政府)"
 )
+_NAMED = re.compile(r".{2,}(?:小区|街道|社区|大道|公园|广场)")
+"""Likewise of two words that were not joined to one, of which “进出医院” is no place."""
+
 _PLACE_SHARE = 0.3  # of an issue's messages that name it
 _PLACE_ATTRIBUTES = ("region", "place", "shop", "store", "city", "地区", "门店", "城市")
 
@@ -70,8 +73,8 @@ def _place(table: FeedbackTable, terms: Terms, group: Group) -> str | None:
             if found is not None and found[1] >= _PLACE_SHARE * len(group):
                 return found[0]
     counts = np.asarray(terms.matrix[group.rows].sum(axis=0)).ravel()
-    likely = np.flatnonzero((counts >= max(2, _PLACE_SHARE * len(group))) & ~terms.pair)  # “进出医院” is no place
-    named = [i for i in likely if _PLACE.fullmatch(terms.names[i])]
+    likely = np.flatnonzero(counts >= max(2, _PLACE_SHARE * len(group)))
+    named = [i for i in likely if (_NAMED if terms.pair[i] else _PLACE).fullmatch(terms.names[i])]
     if not named:
         return None
     total = terms.document_counts

@@ -131,3 +131,14 @@ def test_weights_leave_out_what_everybody_says(told: tuple[FeedbackTable, Terms]
     weights = term_weights(terms, most_share=0.05)
     common = int(np.argmax(terms.document_counts))
     assert weights[:, common].nnz == 0 or weights[:, common].max() == 0
+
+
+def test_a_place_is_a_name_of_a_place(told: tuple[FeedbackTable, Terms]) -> None:
+    table, _ = told
+    endings = ("真受不了", "孩子都吐了", "住户天天投诉", "什么时候修", "夏天更难闻", "路过都捂鼻子")
+    texts = [f"幸福小区的污水井又冒臭水，市政府说会管，进出医院都绕路，{ending}" for ending in endings]
+    changed = replace(table, attributes={}, texts=(*texts, *table.texts[len(texts) :]))
+    terms = read_terms(changed.texts)
+    issues = hot_issues(changed, terms, find_groups(changed, terms))
+    (place,) = {issue.place for issue in issues if 0 in issue.group.rows}
+    assert place == "幸福小区"
