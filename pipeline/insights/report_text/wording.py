@@ -37,6 +37,10 @@ class Wording:
         """Small ones that are no whole numbers with one digit."""
         return f"{value:,.0f}" if value >= 10 or abs(value - round(value)) < 0.05 else f"{value:,.1f}"
 
+    def mean(self, value: float) -> str:
+        """With two digits where it is no whole number: that of four weeks is whole, so that it can be counted over."""
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+
     def percent(self, value: float) -> str:
         if not isfinite(value):
             return self("none")

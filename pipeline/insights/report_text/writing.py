@@ -1,6 +1,5 @@
 """A report into words: the sections in the order in which they are read, with what somebody in a hurry needs on top."""
 
-from pipeline.insights.report.growth import usual_count
 from pipeline.insights.report.settings import ReportSettings
 from pipeline.insights.report.shares import Verdict
 from pipeline.insights.report.weekly import WeeklyReport
@@ -48,8 +47,7 @@ def _summary(report: WeeklyReport, say: Wording) -> tuple[str, ...]:
     if not report.messages:
         return (say("summary.none", range=say.range(report.week)),)
     volume = report.growth.volume
-    usual = "" if volume.usual is None else f"{volume.usual:,.0f}"
-    told = [say(f"summary.{volume.verdict}", n=f"{report.messages:,}", usual=usual)]
+    told = [say(f"summary.{volume.verdict}", n=f"{report.messages:,}", **_usual(report, say))]
     if report.prevent:
         titles = [say("quoted", text=issue_title(issue, say)) for issue in report.prevent[:_NAMED]]
         told.append(say("summary.prevent", n=len(report.prevent), titles=say.listed(titles)))
@@ -57,14 +55,23 @@ def _summary(report: WeeklyReport, say: Wording) -> tuple[str, ...]:
         told.append(say("summary.calm"))
     if report.growth.grew:
         most = report.growth.grew[0]
-        usual = say.number(usual_count(most))
-        told.append(say("summary.grew", what=say.series(most.series), now=f"{most.now:,}", usual=usual))
+        name = "summary.grew" if most.before else "summary.grew.new"
+        told.append(say(name, what=say.series(most.series), now=f"{most.now:,}", usual=say.mean(most.usual)))
     return tuple(told)
 
 
+def _usual(report: WeeklyReport, say: Wording) -> dict[str, str]:
+    """`mean`: comments a week before; `usual`: what weekday and holiday lead to expect; "" where unknown."""
+    mean, usual = report.growth.usual, report.growth.volume.usual
+    return {
+        "mean": "" if mean is None else say.mean(mean),
+        "usual": "" if usual is None else f"{usual:,.0f}",
+    }
+
+
 def _tiles(report: WeeklyReport, say: Wording) -> tuple[Tile, ...]:
-    volume = report.growth.volume
-    note = "" if volume.usual is None else say("tile.messages.note", usual=f"{volume.usual:,.0f}")
+    usual = report.growth.usual
+    note = "" if usual is None else say("tile.messages.note", mean=say.mean(usual))
     tiles = [Tile(say("tile.messages"), f"{report.messages:,}", note)]
     for name in ("negative", "grave"):
         share = getattr(report, name)

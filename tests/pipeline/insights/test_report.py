@@ -1,7 +1,7 @@
 """The weekly report as data: planted figures are found and counted over by hand; what is unknown is not told."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -105,10 +105,55 @@ def test_what_grew_is_told_once(report: WeeklyReport) -> None:
     grew = {change.series.parts[0] for change in report.growth.grew}
     assert ("shop", "S03") in grew
     assert len(grew & {("category", "logistics"), ("aspect logistics", "negative")}) == 1
-    assert all(change.now > change.share_before * report.messages for change in report.growth.grew)
+    assert all(tally.low > 1 for tally in report.growth.grew)
+    assert all(tally.high < 1 for tally in report.growth.fell)
     words = [change.series.name for change in report.growth.words]
     assert "驿站" in words
     assert all(len(word) > 1 for word in words)
+
+
+def _stream(weeks: Sequence[Mapping[str, int]], *, aside: Mapping[str, Any] | None = None) -> Rows:
+    """Weeks up to W15, so many comments of each text in each, spread over its days."""
+    rows = []
+    for back, texts in enumerate(reversed(weeks)):
+        first = datetime.combine(LAST_MONDAY, datetime.min.time(), ZONE) - timedelta(days=7 * back)
+        told = [text for text, count in texts.items() for _ in range(count)]
+        for i, text in enumerate(told):
+            at = first + timedelta(days=i % 7, hours=9)
+            rows.append({"text": text, "created_at": at.isoformat()} | dict((aside or {}).get(text, {})))
+    return rows
+
+
+def test_a_usual_week_is_the_plain_mean_and_what_rose_is_not_called_fallen(tmp_path: Path) -> None:
+    # All comments by half more, 好 a little more but a smaller share, 坏 twice, 批 from nothing, 慢 by a half less.
+    calm = {"好用": 300, "坏了": 60, "太慢": 60, "还行": 180}
+    week = {"好用": 320, "坏了": 120, "太慢": 25, "还行": 400, "漏液": 40}
+    told = {
+        "好用": {"sentiment": "positive", "batch": "A"},
+        "坏了": {"sentiment": "negative", "batch": "B"},
+        "太慢": {"sentiment": "negative", "batch": "C"},
+        "还行": {"sentiment": "neutral", "batch": "D"},
+        "漏液": {"sentiment": "negative", "batch": "E"},
+    }
+    before = [calm, calm, calm | {"好用": 290}, calm | {"好用": 300}]
+    growth = report_on(read(tmp_path / "a.jsonl", _stream([*before, week], aside=told)), WEEK).growth
+    grew = {tally.series.parts[0][1]: tally for tally in growth.grew}
+    fell = {tally.series.parts[0][1]: tally for tally in growth.fell}
+    assert growth.usual == growth.base_messages / 4 == 597.5
+    assert (grew["B"].now, grew["B"].before, grew["B"].usual) == (120, 240, 60.0)
+    assert not {"positive", "A"} & (set(grew) | set(fell))  # more of them, a smaller share: neither grew nor fell
+    assert growth.grew[0].series.parts == (("batch", "E"),)
+    assert growth.grew[0].usual == 0
+    assert set(fell) == {"C"}
+    assert (fell["C"].now, fell["C"].usual) == (25, 60.0)
+    assert [tally.low for tally in growth.grew] == sorted((tally.low for tally in growth.grew), reverse=True)
+
+
+def test_half_a_base_line_counts_by_the_week(tmp_path: Path) -> None:
+    rows = _stream([{"好用": 70, "漏液": 7}, {"好用": 70, "漏液": 7}, {"好用": 70, "漏液": 30}])
+    growth = report_on(read(tmp_path / "a.jsonl", rows), WEEK).growth
+    assert (growth.base_days, growth.usual) == (14, 77.0)
+    assert [(word.series.name, word.now, word.before, word.usual) for word in growth.words] == [("漏液", 30, 14, 7.0)]
 
 
 def test_the_worst_desk_is_the_late_one(rows: Rows, report: WeeklyReport) -> None:
