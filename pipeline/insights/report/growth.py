@@ -13,7 +13,7 @@ from scipy import stats
 
 from pipeline.errors import DataError
 from pipeline.insights.report.shares import Verdict
-from pipeline.insights.report.week import Week
+from pipeline.insights.report.week import Week, data_span
 from pipeline.insights.seasons import LEAST_DAYS, DailyCounts, expected_counts
 from pipeline.insights.series import Family, Membership, Series
 from pipeline.insights.significance import count_tail
@@ -131,8 +131,7 @@ class Growth:
 
 def find_growth(table: FeedbackTable, recent: FeedbackTable, members: Membership, week: Week) -> Growth:
     """`table`: the whole; `recent`, `members`: the week and those that it is compared with."""
-    known = table.known_days
-    began = known.min().astype(object)
+    began = data_span(table.days).period.first
     base = Period(max(began, week.base.first), week.base.last)
     base_days = max((base.last - base.first).days + 1, 0)
     found: list[Tally] = []

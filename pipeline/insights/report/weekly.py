@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pipeline.insights.report.previous import KIND, VERSION, Earlier, FollowUp, 
 from pipeline.insights.report.satisfaction import Satisfaction, find_satisfaction
 from pipeline.insights.report.settings import ReportSettings
 from pipeline.insights.report.shares import LEAST_COMPARED, Share
-from pipeline.insights.report.week import Week
+from pipeline.insights.report.week import Week, data_span
 from pipeline.insights.series import DERIVED, membership
 from pipeline.insights.table import FeedbackTable
 from pipeline.insights.terms import Terms
@@ -29,14 +30,16 @@ class WeeklyReport:
 
     `negative`: None where the file tells no sentiment; `grave`: likewise of urgency. `alone`: critical comments that
     belong to no issue. `covered`: the week's days that lie within the data. `untimed`: rows without a time.
-    `attributes`: whether the file has any that could tell where an issue comes from.
+    `outside`: days of rows far from all others or after today. `attributes`: those that
+    can tell where an issue comes from.
     """
 
     week: Week
     messages: int
     covered: int
     untimed: int
-    attributes: bool
+    outside: tuple[date, ...]
+    attributes: tuple[str, ...]
     negative: Share | None
     grave: Share | None
     growth: Growth
@@ -80,6 +83,7 @@ class WeeklyReport:
             "days_covered": self.covered,
             "messages": self.messages,
             "rows_without_time": self.untimed,
+            "rows_of_far_days": len(self.outside),
             "negative": None if self.negative is None else self.negative.to_dict(),
             "grave": None if self.grave is None else self.grave.to_dict(),
             "growth": self.growth.to_dict(),
@@ -114,8 +118,9 @@ def weekly_report(
     of_week = rows_of(table.days, week.period)
     count = int(of_week.sum())
     issues = find_issues(recent, terms, members, week, base_days=growth.base_days) if count else ()
-    known = table.known_days
-    covered = [day for day in week.period.days() if known.min() <= np.datetime64(day) <= known.max()]
+    span = data_span(table.days)
+    covered = [day for day in week.period.days() if span.period.first <= day <= span.period.last]
+    outside = span.outside[~rows_of(span.outside, week.period)]
     # Where there is nothing before, growth cannot be told: then what is grave is listed.
     prevent = [issue for issue in issues if issue.is_grave and (issue.growing or not growth.comparable)]
     prevent.sort(key=lambda issue: (-issue.grave, -issue.hotness))
@@ -126,7 +131,10 @@ def weekly_report(
         messages=count,
         covered=len(covered),
         untimed=int(np.isnat(table.days).sum()),
-        attributes=any(name not in DERIVED for name in table.attributes),
+        outside=tuple(outside.astype(object).tolist()),
+        attributes=tuple(
+            name for name, column in table.attributes.items() if name not in DERIVED and len(column.values) > 1
+        ),
         negative=_share(table, of_week, "negative") if _tells_sentiment(table) else None,
         grave=_share(table, of_week, "grave") if tells_grave(table) else None,
         growth=growth,

@@ -103,7 +103,8 @@ def desks_section(report: WeeklyReport, say: Wording) -> Section:
     overall = say.percent(desks.overall.value)
     lead = say(f"desks.{desks.by}", n=desks.count, overall=overall)
     if not desks.worst:
-        return Section("desks", say("desks"), (lead, say("desks.none")))
+        few = say("desks.few", n=f"{desks.overall.count:,}") if desks.overall.count else say("desks.none")
+        return Section("desks", say("desks"), (lead, few))
     return Section("desks", say("desks"), (lead,), (_desk_table(desks, say),))
 
 
@@ -137,8 +138,12 @@ def handling_section(report: WeeklyReport, say: Wording) -> Section:
 
 
 def _rate(name: str, rate: Rate, say: Wording) -> str:
-    change = say(f"handling.change.{rate.verdict}", before=say.percent(rate.before.value))
     now: Share = rate.now
+    if not now.of:
+        return say(f"handling.{name}.none")
+    change = say(f"handling.change.{rate.verdict}", before=say.percent(rate.before.value), weeks=rate.weeks)
+    if not rate.weeks:
+        change = say("handling.change.too_early")
     return say(
         f"handling.{name}", of=f"{now.of:,}", count=f"{now.count:,}", share=say.percent(now.value), change=change
     )
@@ -170,8 +175,10 @@ def _estimate(estimate: Compared, say: Wording) -> str:
     now, before = estimate.now, estimate.before
     if now is None:
         return say("satisfaction.none")
+    if not now.enough:
+        return say("satisfaction.few", n=now.count)
     told = {"now": f"{now.mean:.0f}", "margin": f"{max(now.margin, 0.5):.0f}"}
-    if before is None:
+    if before is None or not before.enough:
         return say("satisfaction.alone", **told)
     change = say(f"satisfaction.change.{estimate.verdict}")
     return say("satisfaction.now", **told, before=f"{before.mean:.0f}", change=change)
@@ -188,7 +195,11 @@ def _survey_table(found: Satisfaction, say: Wording) -> Table:
 
 def _means(score: Compared, say: Wording) -> tuple[str, str, str]:
     now, before = (
-        say("none") if part is None else say("survey.score", mean=f"{part.mean:.0f}")
+        say("none")
+        if part is None
+        else say("survey.score", mean=f"{part.mean:.0f}")
+        if part.enough
+        else say("survey.few")
         for part in (score.now, score.before)
     )
     return now, before, "0" if score.now is None else f"{score.now.count:,}"
@@ -196,7 +207,7 @@ def _means(score: Compared, say: Wording) -> tuple[str, str, str]:
 
 def _survey(survey: Survey, say: Wording) -> tuple[str, ...]:
     now, before, count = _means(survey.score, say)
-    if survey.net is not None and survey.score.now is not None:
+    if survey.net is not None and survey.score.now is not None and survey.score.now.enough:
         now = say("survey.net", mean=f"{survey.score.now.mean:.0f}", net=f"{survey.net:+.0f}")
     found = survey.agreement
     if found is None:

@@ -9,6 +9,7 @@ from pipeline.insights.report_text.document import Card, Section, Table
 from pipeline.insights.report_text.wording import Wording
 
 _CARDS = 4  # issues told at length that are not told above
+_NAMES = 5  # columns that are named as looked at
 _TONES = {Result.FEWER: "good", Result.MORE: "bad", Result.HIGH: "bad"}
 
 
@@ -158,7 +159,9 @@ def _count(issue: Issue, report: WeeklyReport, say: Wording) -> str:
 
 def _cause(issue: Issue, report: WeeklyReport, say: Wording) -> str:
     place = issue.place
-    told = say("issue.cause.wide" if report.attributes else "issue.cause.no_attributes")
+    told = say("issue.cause.no_attributes")
+    if report.attributes:
+        told = say("issue.cause.wide", names=say.listed(map(say.attribute, report.attributes[:_NAMES])))
     if place is not None:
         told = say(
             "issue.cause.where",

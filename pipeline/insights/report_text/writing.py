@@ -79,15 +79,15 @@ def _tiles(report: WeeklyReport, say: Wording) -> tuple[Tile, ...]:
             note = say(f"tile.{name}.note", n=f"{share.count:,}")
             tiles.append(Tile(say(f"tile.{name}"), say.percent(share.value), note))
     overdue = report.handling.overdue
-    if overdue is not None:
+    if overdue is not None and overdue.now.of:
         tone = {Verdict.MORE: "bad", Verdict.FEWER: "good"}.get(overdue.verdict, "")
         note = say("tile.overdue.note", before=say.percent(overdue.before.value))
         tiles.append(Tile(say("tile.overdue"), say.percent(overdue.now.value), note, tone))
     estimate = report.satisfaction.estimate
-    if estimate.now is not None:
+    if estimate.now is not None and estimate.now.enough:
         tone = {Verdict.MORE: "good", Verdict.FEWER: "bad"}.get(estimate.verdict, "")
         note = say("tile.satisfaction.alone")
-        if estimate.before is not None:
+        if estimate.before is not None and estimate.before.enough:
             note = say("tile.satisfaction.note", before=f"{estimate.before.mean:.0f}")
         tiles.append(Tile(say("tile.satisfaction"), f"{estimate.now.mean:.0f}", note, tone))
     return tuple(tiles)
@@ -97,6 +97,9 @@ def _notes(report: WeeklyReport, say: Wording, left_out: int) -> Section:
     told = [say(f"notes.{name}") for name in ("base", "certain", "cause", "labels")]
     if report.messages and report.covered < len(report.week.period.days()):
         told.insert(0, say("notes.covered", n=report.covered))
+    if report.outside:
+        days = say.listed(str(day) for day in sorted({report.outside[0], report.outside[-1]}))
+        told.insert(0, say("notes.outside", n=f"{len(report.outside):,}", days=days))
     if report.untimed:
         told.append(say("notes.untimed", n=f"{report.untimed:,}"))
     if left_out:

@@ -12,18 +12,19 @@ import pytest
 
 from pipeline.errors import ConfigError, DataError, UsageError
 from pipeline.insights.read_table import ReadOptions, read_table
+from pipeline.insights.report.desks import Handling
 from pipeline.insights.report.previous import Earlier, Result, read_earlier
 from pipeline.insights.report.settings import load_settings, settings_from_dict, shipped_settings
 from pipeline.insights.report.shares import Share, Verdict, difference, verdict
 from pipeline.insights.report.signs import Signs, signs_of
-from pipeline.insights.report.week import Week, choose_week, parse_week, recent_part
+from pipeline.insights.report.week import Week, choose_week, data_span, parse_week, recent_part
 from pipeline.insights.report.weekly import WeeklyReport, weekly_report
 from pipeline.insights.table import FeedbackTable
 from pipeline.insights.terms import read_terms
 from pipeline.readers import open_file
 from pipeline.schema import LabelSchema, load_schema
 from tests.pipeline.insights.comments import ZONE
-from tests.pipeline.insights.report_rows import LAST_MONDAY, planted_rows, write_rows
+from tests.pipeline.insights.report_rows import FIRST, LAST_MONDAY, planted_rows, write_rows
 
 WEEK, WEEK_BEFORE = Week(LAST_MONDAY), Week(LAST_MONDAY - timedelta(days=7))
 Rows = list[dict[str, Any]]
@@ -248,7 +249,8 @@ def test_an_empty_week_and_one_row(rows: Rows, tmp_path: Path) -> None:
     empty = report_on(read(tmp_path / "a.jsonl", [row for row in rows if row["id"] not in week] + [later]), WEEK)
     assert (empty.messages, empty.issues, empty.prevent, empty.items) == (0, (), (), ())
     assert empty.growth.volume.verdict is Verdict.FEWER
-    assert empty.handling.overdue is None
+    assert empty.handling.overdue is not None
+    assert empty.handling.overdue.now == Share(0, 0)
     one = read(tmp_path / "b.jsonl", [{"text": "灯不亮了", "created_at": "2025-04-09"}])
     found = report_on(one, choose_week(one.days))
     assert found.week == WEEK
@@ -293,6 +295,52 @@ def test_without_times_of_answers_desks_go_by_gravity(rows: Rows, tmp_path: Path
     assert found.satisfaction.by == "sentiment"
     assert found.satisfaction.by_aspects is False
     assert found.satisfaction.qualities[0].praised.of > 0
+
+
+def test_repeats_are_compared_with_weeks_that_can_look_back(tmp_path: Path) -> None:
+    # 40 customers who complain every week: all of it is repeated, save what the beginning of the file cuts off.
+    def told(weeks: int) -> Handling:
+        rows = [
+            {
+                "text": f"{name}号又来投诉",
+                "sentiment": "negative",
+                "customer_ref": f"k{name}",
+                "created_at": datetime.combine(LAST_MONDAY, datetime.min.time(), ZONE)
+                + timedelta(days=name % 7 - 7 * back, hours=9),
+            }
+            for back in range(weeks)
+            for name in range(40)
+        ]
+        table = read(tmp_path / f"{weeks}.jsonl", [row | {"created_at": str(row["created_at"])} for row in rows])
+        return report_on(table, WEEK).handling
+
+    late, long = told(4).repeated, told(10).repeated
+    assert late is not None
+    assert (late.now, late.before, late.weeks, late.verdict) == (Share(40, 40), Share(0, 0), 0, Verdict.UNKNOWN)
+    assert long is not None
+    assert (long.before, long.weeks, long.verdict) == (Share(160, 160), 4, Verdict.SAME)
+    half = told(7).repeated  # the data begin 42 days before the week: one week before it can look back 30
+    assert half is not None
+    assert (half.before, half.weeks) == (Share(40, 40), 1)
+
+
+def test_a_date_far_away_makes_no_week(rows: Rows, tmp_path: Path) -> None:
+    odd = ("2036-05-01T10:00:00+08:00", "1970-01-01T10:00:00+08:00", "2025-06-20T10:00:00+08:00")
+    made = [*rows, *(rows[0] | {"created_at": day, "id": f"odd{i}"} for i, day in enumerate(odd))]
+    found = read(tmp_path / "a.jsonl", made)
+    today = datetime(2025, 4, 20).date()
+    assert choose_week(found.days, today=today) == WEEK
+    span = data_span(found.days, today)
+    assert [str(day) for day in span.outside] == ["1970-01-01", "2025-06-20", "2036-05-01"]
+    assert span.period.first == FIRST
+    later = datetime(2026, 1, 1).date()  # the one in June is late, but not far: no usual week all the same
+    assert choose_week(found.days, today=later) == WEEK
+    report = report_on(found, WEEK)
+    assert {"1970-01-01", "2036-05-01"} <= {str(day) for day in report.outside}
+    assert report.covered == 7
+    assert report.growth.base_days == 28
+    to_come = np.array(["2099-03-02", "2099-03-08"], dtype="datetime64[D]")
+    assert str(choose_week(to_come, today=today)) == "2099-W10"  # all of them are: taken as they are
 
 
 @pytest.mark.parametrize(
