@@ -6,7 +6,7 @@ to grow where nothing does. On streams without any change, 36 % of 222 issues ha
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
@@ -37,6 +37,7 @@ class Halves:
     base: Mask
     early: Mask  # the older half of the base line, empty where the data begin too late
     last: Mask  # the week before
+    known: dict[tuple[int, int], float] = field(default_factory=dict)  # half and group -> p-value, once it is asked for
 
     def p_values(self, sets: Sequence[Ints]) -> Doubles:
         """(sets,) that each is not told more often than before; 1 where neither half finds it by itself."""
@@ -51,7 +52,12 @@ class Halves:
             return 1.0
         if not shared[best]:
             return 1.0
-        group = self.groups[half][best]
+        if (half, best) not in self.known:
+            self.known[half, best] = self._of_group(half, best)
+        return self.known[half, best]
+
+    def _of_group(self, half: int, which: int) -> float:
+        at, group = np.flatnonzero(self.halves[half]), self.groups[half][which]
         belongs = np.zeros(len(at), dtype=np.bool_)
         belongs[group.rows] = True
         signs = signs_of([phrase.text for phrase in group.phrases], [self.texts[i] for i in at.tolist()], belongs)

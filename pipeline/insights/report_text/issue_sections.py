@@ -56,7 +56,7 @@ def hot_section(report: WeeklyReport, settings: ReportSettings, say: Wording) ->
         )
         tones.append(tone)
     left = [issue for issue in report.issues if id(issue) not in above][:_CARDS]
-    lead = (say("hot.lead"), say("hot.cards") if left and above else "")
+    lead = (say("hot.lead"), say("hot.cards", n=len(left)) if left and above else "")
     cards = [_card(issue, report, settings, say) for issue in left]
     return Section("hot", say("hot"), lead, (Table(head, tuple(rows), tuple(tones)), *cards))
 
