@@ -46,7 +46,7 @@ def test_week_after_week(scored: Path, earlier: Path) -> None:
     found = json.loads(body.read_text(encoding="utf-8"))
     assert found["week"] == "2025-W15"
     assert [issue["desk"] for issue in found["prevent_within_48h"]] == ["safety"]
-    assert any(item["verdict"] == "fewer" for item in found["previous_list"]["items"])
+    assert any(item["result"] == "fewer" for item in found["previous_list"]["items"])
     assert "13812345678" not in page.read_text(encoding="utf-8") + text + json.dumps(found, ensure_ascii=False)
 
 

@@ -1,15 +1,16 @@
 """The desks (queues) and how complaints are handled: overdue, grave, repeated, as far as the columns tell."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
 from pipeline.insights.report.issues import is_grave, tells_grave
 from pipeline.insights.report.shares import Share, Verdict, difference, verdict
-from pipeline.insights.report.week import Week
+from pipeline.insights.report.week import BASE_WEEKS, Week, data_span
 from pipeline.insights.table import MISSING, FeedbackTable, Mask, Times
-from pipeline.insights.trends import rows_of
+from pipeline.insights.trends import Period, rows_of
 
 _WORST = 3
 _LEAST = 5  # comments of a desk, below which it is not ranked
@@ -19,11 +20,12 @@ _CLOSED = "resolved"  # of the column status
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share of the week's comments against the weeks before."""
+    """A share of the week's comments against the weeks before, so many of them as can be compared."""
 
     now: Share
     before: Share
     p_value: float
+    weeks: int = BASE_WEEKS
 
     @property
     def verdict(self) -> Verdict:
@@ -35,6 +37,7 @@ class Rate:
             "before": self.before.to_dict(),
             "p_value": self.p_value,
             "verdict": str(self.verdict),
+            "weeks": self.weeks,
         }
 
 
@@ -84,7 +87,7 @@ class Desks:
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """`overdue`, `repeated`: None where the columns do not tell."""
+    """`overdue`, `repeated`: None where the columns do not tell; of no comments where the week has none of them."""
 
     overdue: Rate | None
     repeated: Rate | None
@@ -128,15 +131,23 @@ def find_desks(table: FeedbackTable, week: Week) -> Desks:
 def find_handling(table: FeedbackTable, week: Week) -> Handling:
     """Overdue and repeat rates of the week against the weeks before."""
     overdue, repeated = _overdue(table), _repeated(table)
-    return Handling(_rate(table, overdue, week), _rate(table, repeated, week))
+    return Handling(_rate(table, overdue, week, BASE_WEEKS), _rate(table, repeated, week, _whole_weeks(table, week)))
 
 
-def _rate(table: FeedbackTable, of: tuple[Mask, Mask] | None, week: Week) -> Rate | None:
+def _whole_weeks(table: FeedbackTable, week: Week) -> int:
+    """Of the weeks before, those whose look-back lies within the data: a cut-off one finds too few repeats."""
+    since = data_span(table.days).period.first + timedelta(days=_REPEATED_DAYS)
+    whole = (week.first - since).days // 7 if since <= week.first else 0
+    return min(BASE_WEEKS, whole)
+
+
+def _rate(table: FeedbackTable, of: tuple[Mask, Mask] | None, week: Week, weeks: int) -> Rate | None:
     if of is None:
         return None
     bad, known = of
-    now, before = (_share(bad, known & rows_of(table.days, period)) for period in (week.period, week.base))
-    return Rate(now, before, difference(now, before)) if now.of else None
+    base = Period(week.first - timedelta(days=7 * weeks), week.base.last)
+    now, before = (_share(bad, known & rows_of(table.days, period)) for period in (week.period, base))
+    return Rate(now, before, difference(now, before), weeks)
 
 
 def _share(bad: Mask, rows: Mask) -> Share:

@@ -16,6 +16,9 @@ from pipeline.insights.report.week import Week
 from pipeline.insights.table import NOT_MENTIONED, FeedbackTable, Mask
 from pipeline.insights.trends import Period, rows_of
 
+LEAST_SCORED = 10
+"""Comments or answers, below which no score is told: one more would move the mean by up to ten points."""
+
 _Z = 1.96
 _LEAST_PAIRS = 30  # comments with a survey's answer, from which it is told how the estimate agrees
 _SCALES = {"nps": ((0.0, 10.0),), "csat": ((1.0, 5.0), (0.0, 10.0), (0.0, 100.0)), "ces": ((1.0, 7.0), (0.0, 10.0))}
@@ -29,6 +32,11 @@ class Score:
     mean: float
     margin: float
     count: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are comments enough to tell a mean by."""
+        return self.count >= LEAST_SCORED
 
     def to_dict(self) -> dict[str, Any]:
         return {"mean": round(self.mean, 2), "margin": round(self.margin, 2), "count": self.count}

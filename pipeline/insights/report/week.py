@@ -14,6 +14,8 @@ BASE_WEEKS = 4
 """What a week is compared with: as many weeks before it."""
 
 _HISTORY_WEEKS = 8  # that the number of comments to expect follows from
+_SHARE_OF_USUAL = 0.2  # of a usual week's comments, from which a week is one to report on
+_FAR = 26  # weeks from the next one with comments enough, beyond which a date is thought mistyped
 _NAME = re.compile(r"(\d{4})-?W(\d{1,2})", re.IGNORECASE)
 
 
@@ -72,18 +74,49 @@ def parse_week(text: str) -> Week:
         raise UsageError("week_invalid", f"a week is written as 2026-W47; found {text!r}") from None
 
 
-def choose_week(days: Days, asked: Week | None = None) -> Week:
-    """The week asked for, else the last one that is over by the last day of the data, else that of the last day.
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The weeks that the data are of, and the days of the rows outside them (dates mistyped, or still to come)."""
 
-    Raises DataError `no_times`, UsageError `week_outside`.
+    period: Period
+    outside: Days
+
+
+def data_span(days: Days, today: date | None = None) -> Span:
+    """From the first to the last day, without weeks of next to nothing that lie far from all others or after today.
+
+    A week counts where it has a fifth of the comments of the week that the middle one of all comments is in. Raises
+    DataError `no_times`. `today`: None: the one that it is.
     """
     known = days[~np.isnat(days)]
     if not len(known):
         raise DataError(
             "no_times", "no row has a time, so that there is no week to report on; give a column created_at"
         )
-    first, last = known.min().astype(object), known.max().astype(object)
+    monday = np.datetime64("1970-01-05")
+    weeks = (known - monday).astype(np.int64) // 7
+    values, counts = np.unique(weeks, return_counts=True)
+    usual = np.repeat(np.sort(counts), np.sort(counts))[len(known) // 2]
+    full = values[counts >= _SHARE_OF_USUAL * usual]
+    last = full[-1]
+    now = (np.datetime64(today or date.today()) - monday).astype(np.int64) // 7
+    near = np.abs(values[:, None] - full[None, :]).min(axis=1) <= _FAR
+    kept = near & (values <= (now if last <= now else last + 1))
+    inside = np.isin(weeks, values[kept])
+    within = known[inside] if inside.any() else known
+    period = Period(within.min().astype(object), within.max().astype(object))
+    return Span(period, np.sort(known[~inside]) if inside.any() else known[:0])
+
+
+def choose_week(days: Days, asked: Week | None = None, today: date | None = None) -> Week:
+    """The week asked for, else the last one of a usual volume that is over by the last day of the data.
+
+    That of the last day where none is over. Raises DataError `no_times`, UsageError `week_outside`.
+    """
+    span = data_span(days, today)
+    known = days[~np.isnat(days)]
     if asked is not None:
+        first, last = known.min().astype(object), known.max().astype(object)
         if asked.last < first or asked.first > last:
             raise UsageError(
                 "week_outside",
@@ -91,8 +124,17 @@ def choose_week(days: Days, asked: Week | None = None) -> Week:
                 f"{Week.of(first)} to {Week.of(last)}",
             )
         return asked
+    first, last = span.period.first, span.period.last
     over = Week.of(last) if last.weekday() == 6 else Week(Week.of(last).first - timedelta(days=7))
-    return over if over.last >= first else Week.of(last)
+    if over.last < first:
+        return Week.of(last)
+    sizes: dict[Week, int] = {}
+    week = Week.of(first)
+    while week <= over:
+        sizes[week] = int(rows_of(known, week.period).sum())
+        week = week.after()
+    least = _SHARE_OF_USUAL * float(np.median([size for size in sizes.values() for _ in range(size)] or [0]))
+    return next(week for week in reversed(sizes) if sizes[week] >= least)
 
 
 def recent_part(table: FeedbackTable, week: Week) -> FeedbackTable:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,17 @@ import numpy as np
 from pipeline.insights.report.desks import Desks, Handling, find_desks, find_handling
 from pipeline.insights.report.growth import Growth, find_growth
 from pipeline.insights.report.issues import Issue, find_issues, is_grave, tells_grave
-from pipeline.insights.report.previous import KIND, VERSION, Earlier, FollowUp, Item, follow_up
+from pipeline.insights.report.previous import KIND, VERSION, Earlier, FollowUp, Item, check_before, follow_up
 from pipeline.insights.report.satisfaction import Satisfaction, find_satisfaction
 from pipeline.insights.report.settings import ReportSettings
 from pipeline.insights.report.shares import LEAST_COMPARED, Share
-from pipeline.insights.report.week import Week
-from pipeline.insights.series import membership
+from pipeline.insights.report.week import Week, data_span
+from pipeline.insights.series import DERIVED, membership
 from pipeline.insights.table import FeedbackTable
 from pipeline.insights.terms import Terms
 from pipeline.insights.trends import rows_of
 
-_HOT = 6
+_HOT = 10
 _PREVENTED = 8
 
 
@@ -29,12 +30,16 @@ class WeeklyReport:
 
     `negative`: None where the file tells no sentiment; `grave`: likewise of urgency. `alone`: critical comments that
     belong to no issue. `covered`: the week's days that lie within the data. `untimed`: rows without a time.
+    `outside`: days of rows far from all others or after today. `attributes`: those that
+    can tell where an issue comes from.
     """
 
     week: Week
     messages: int
     covered: int
     untimed: int
+    outside: tuple[date, ...]
+    attributes: tuple[str, ...]
     negative: Share | None
     grave: Share | None
     growth: Growth
@@ -60,11 +65,11 @@ class WeeklyReport:
                 within_48h=id(issue) in urgent,
                 desk=issue.desk,
                 signs=issue.signs,
-                share=Share(issue.recognised, self.messages),
-                usual=issue.recognised_before,
+                share=Share(len(issue.rows), self.messages),
+                usual=issue.usual,
             )
             for issue in listed
-            if issue.signs is not None and (issue.growing or issue.recognised >= LEAST_COMPARED)
+            if issue.signs is not None and (issue.growing or len(issue.rows) >= LEAST_COMPARED)
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,6 +83,7 @@ class WeeklyReport:
             "days_covered": self.covered,
             "messages": self.messages,
             "rows_without_time": self.untimed,
+            "rows_of_far_days": len(self.outside),
             "negative": None if self.negative is None else self.negative.to_dict(),
             "grave": None if self.grave is None else self.grave.to_dict(),
             "growth": self.growth.to_dict(),
@@ -105,32 +111,40 @@ def weekly_report(
 
     Raises UsageError `previous_not_before`.
     """
-    followed = None if earlier is None else follow_up(table, week, earlier)
+    if earlier is not None:
+        check_before(week, earlier)
     members = membership(recent, terms)
     growth = find_growth(table, recent, members, week)
     of_week = rows_of(table.days, week.period)
     count = int(of_week.sum())
     issues = find_issues(recent, terms, members, week, base_days=growth.base_days) if count else ()
-    known = table.known_days
-    covered = [day for day in week.period.days() if known.min() <= np.datetime64(day) <= known.max()]
+    span = data_span(table.days)
+    covered = [day for day in week.period.days() if span.period.first <= day <= span.period.last]
+    outside = span.outside[~rows_of(span.outside, week.period)]
     # Where there is nothing before, growth cannot be told: then what is grave is listed.
     prevent = [issue for issue in issues if issue.is_grave and (issue.growing or not growth.comparable)]
     prevent.sort(key=lambda issue: (-issue.grave, -issue.hotness))
+    hot = _hot(issues, comparable=growth.comparable)
+    told = [(issue.signs, issue.ids) for issue in (*prevent, *hot) if issue.signs is not None]
     return WeeklyReport(
         week=week,
         messages=count,
         covered=len(covered),
         untimed=int(np.isnat(table.days).sum()),
+        outside=tuple(outside.astype(object).tolist()),
+        attributes=tuple(
+            name for name, column in table.attributes.items() if name not in DERIVED and len(column.values) > 1
+        ),
         negative=_share(table, of_week, "negative") if _tells_sentiment(table) else None,
         grave=_share(table, of_week, "grave") if tells_grave(table) else None,
         growth=growth,
-        issues=_hot(issues, comparable=growth.comparable),
+        issues=hot,
         prevent=tuple(prevent[:_PREVENTED]),
         alone=_alone(recent, week, issues),
         desks=find_desks(table, week),
         handling=find_handling(table, week),
         satisfaction=find_satisfaction(table, week, settings.dimensions),
-        follow_up=followed,
+        follow_up=None if earlier is None else follow_up(table, week, earlier, told),
     )
 
 

@@ -1,16 +1,16 @@
 """The parts of the report about figures: what grew, desks, overdue, satisfaction, SERVQUAL."""
 
 from pipeline.insights.report.desks import Desks, Rate
-from pipeline.insights.report.growth import Volume, usual_count
+from pipeline.insights.report.growth import Growth, Tally, Volume
 from pipeline.insights.report.satisfaction import Compared, Quality, Satisfaction, Survey
 from pipeline.insights.report.shares import Share, Verdict
 from pipeline.insights.report.week import BASE_WEEKS
 from pipeline.insights.report.weekly import WeeklyReport
 from pipeline.insights.report_text.document import Bar, Bars, Block, Chart, Section, Split, Splits, Table
 from pipeline.insights.report_text.wording import Wording
-from pipeline.insights.trends import Change
 
-_TWICE = 2.0  # from which a change is told in times
+_TWICE = 2.0  # from which a change is told in times …
+_TENFOLD = 10.0  # … and in whole ones
 _HIGH, _SOME = 0.6, 0.3  # rank correlation
 
 
@@ -30,15 +30,16 @@ def grew_section(report: WeeklyReport, say: Wording) -> Section:
         lead = [say("grew.no_base")]
     else:
         lead = [say("grew.lead" if growth.base_days == 7 * BASE_WEEKS else "grew.some", n=growth.base_days)]
+        lead.append(volume_text(report, say))
         if not growth.grew:
             lead.append(say("grew.none"))
         blocks += [
-            _bars(changes, say(caption), say)
-            for changes, caption in ((growth.grew, "grew.bars"), (growth.fell, "grew.fell"))
-            if changes
+            _bars(tallies, say(caption), growth, say)
+            for tallies, caption in ((growth.grew, "grew.bars"), (growth.fell, "grew.fell"))
+            if tallies
         ]
         if growth.words:
-            after.append(say("grew.words", words=say.listed(_word(change, say) for change in growth.words)))
+            after.append(say("grew.words", words=say.listed(_word(tally, say) for tally in growth.words)))
     return Section("grew", say("grew"), tuple(lead), tuple(blocks), tuple(after))
 
 
@@ -49,39 +50,48 @@ def _daily(volume: Volume, say: Wording) -> str:
     return say("grew.daily.told.usual", days=days, usual=say.listed(f"{count:,.0f}" for count in volume.expected))
 
 
-def _bars(changes: tuple[Change, ...], caption: str, say: Wording) -> Bars:
-    head = (say("grew.what"), say("grew.now"), say("grew.usual"), say("grew.change"))
-    return Bars(caption, head, tuple(_bar(change, say) for change in changes))
+def volume_text(report: WeeklyReport, say: Wording) -> str:
+    """All comments against the plain mean of the weeks before; "" where there is none."""
+    usual = report.growth.usual
+    if usual is None:
+        return ""
+    change = change_text(report.messages, usual, say)
+    return say("grew.volume", now=f"{report.messages:,}", usual=say.mean(usual), change=change)
 
 
-def _bar(change: Change, say: Wording) -> Bar:
-    usual = usual_count(change)
-    tone = "bad" if change.ratio > 1 and change.series.parts != (("sentiment", "positive"),) else ""
+def _bars(tallies: tuple[Tally, ...], caption: str, growth: Growth, say: Wording) -> Bars:
+    usual = say("grew.usual" if growth.base_days == 7 * BASE_WEEKS else "grew.usual.some")
+    head = (say("grew.what"), say("grew.now"), usual, say("grew.change"))
+    return Bars(caption, head, tuple(_bar(tally, say) for tally in tallies))
+
+
+def _bar(tally: Tally, say: Wording) -> Bar:
     return Bar(
-        say.series(change.series),
-        change.now,
-        usual,
-        f"{change.now:,}",
-        say.number(usual),
-        change_text(change, say),
-        tone,
+        say.series(tally.series),
+        tally.now,
+        tally.usual,
+        f"{tally.now:,}",
+        say.mean(tally.usual),
+        change_text(tally.now, tally.usual, say),
+        "bad" if tally.grew and tally.series.parts != (("sentiment", "positive"),) else "",
     )
 
 
-def change_text(change: Change, say: Wording) -> str:
+def change_text(now: float, usual: float, say: Wording) -> str:
     """How much more or less, as people say it."""
-    usual = usual_count(change)
-    if usual < 1:
+    if not usual:
         return say("change.new")
-    ratio = change.now / usual
+    ratio = now / usual
     if ratio >= _TWICE:
-        return say("change.times", n=f"{ratio:.1f}")
+        return say("change.times", n=f"{ratio:.0f}" if ratio >= _TENFOLD else f"{ratio:.1f}")
+    if f"{abs(ratio - 1):.0%}" == "0%":
+        return say("change.same")
     return say("change.more" if ratio >= 1 else "change.fewer", n=f"{abs(ratio - 1):.0%}")
 
 
-def _word(change: Change, say: Wording) -> str:
-    word = change.series.parts[0][1]
-    return say("grew.word", word=word, before=f"{usual_count(change):,.0f}", now=f"{change.now:,}")
+def _word(tally: Tally, say: Wording) -> str:
+    word = tally.series.parts[0][1]
+    return say("grew.word", word=word, before=say.mean(tally.usual), now=f"{tally.now:,}")
 
 
 def desks_section(report: WeeklyReport, say: Wording) -> Section:
@@ -93,7 +103,8 @@ def desks_section(report: WeeklyReport, say: Wording) -> Section:
     overall = say.percent(desks.overall.value)
     lead = say(f"desks.{desks.by}", n=desks.count, overall=overall)
     if not desks.worst:
-        return Section("desks", say("desks"), (lead, say("desks.none")))
+        few = say("desks.few", n=f"{desks.overall.count:,}") if desks.overall.count else say("desks.none")
+        return Section("desks", say("desks"), (lead, few))
     return Section("desks", say("desks"), (lead,), (_desk_table(desks, say),))
 
 
@@ -127,8 +138,12 @@ def handling_section(report: WeeklyReport, say: Wording) -> Section:
 
 
 def _rate(name: str, rate: Rate, say: Wording) -> str:
-    change = say(f"handling.change.{rate.verdict}", before=say.percent(rate.before.value))
     now: Share = rate.now
+    if not now.of:
+        return say(f"handling.{name}.none")
+    change = say(f"handling.change.{rate.verdict}", before=say.percent(rate.before.value), weeks=rate.weeks)
+    if not rate.weeks:
+        change = say("handling.change.too_early")
     return say(
         f"handling.{name}", of=f"{now.of:,}", count=f"{now.count:,}", share=say.percent(now.value), change=change
     )
@@ -160,8 +175,10 @@ def _estimate(estimate: Compared, say: Wording) -> str:
     now, before = estimate.now, estimate.before
     if now is None:
         return say("satisfaction.none")
+    if not now.enough:
+        return say("satisfaction.few", n=now.count)
     told = {"now": f"{now.mean:.0f}", "margin": f"{max(now.margin, 0.5):.0f}"}
-    if before is None:
+    if before is None or not before.enough:
         return say("satisfaction.alone", **told)
     change = say(f"satisfaction.change.{estimate.verdict}")
     return say("satisfaction.now", **told, before=f"{before.mean:.0f}", change=change)
@@ -178,7 +195,11 @@ def _survey_table(found: Satisfaction, say: Wording) -> Table:
 
 def _means(score: Compared, say: Wording) -> tuple[str, str, str]:
     now, before = (
-        say("none") if part is None else say("survey.score", mean=f"{part.mean:.0f}")
+        say("none")
+        if part is None
+        else say("survey.score", mean=f"{part.mean:.0f}")
+        if part.enough
+        else say("survey.few")
         for part in (score.now, score.before)
     )
     return now, before, "0" if score.now is None else f"{score.now.count:,}"
@@ -186,7 +207,7 @@ def _means(score: Compared, say: Wording) -> tuple[str, str, str]:
 
 def _survey(survey: Survey, say: Wording) -> tuple[str, ...]:
     now, before, count = _means(survey.score, say)
-    if survey.net is not None and survey.score.now is not None:
+    if survey.net is not None and survey.score.now is not None and survey.score.now.enough:
         now = say("survey.net", mean=f"{survey.score.now.mean:.0f}", net=f"{survey.net:+.0f}")
     found = survey.agreement
     if found is None:

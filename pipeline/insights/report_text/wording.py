@@ -37,6 +37,10 @@ class Wording:
         """Small ones that are no whole numbers with one digit."""
         return f"{value:,.0f}" if value >= 10 or abs(value - round(value)) < 0.05 else f"{value:,.1f}"
 
+    def mean(self, value: float) -> str:
+        """With two digits where it is no whole number: that of four weeks is whole, so that it can be counted over."""
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+
     def percent(self, value: float) -> str:
         if not isfinite(value):
             return self("none")
@@ -70,6 +74,9 @@ class Wording:
         """The shipped ones are translated, those of the operator's own are as they are."""
         return self.known(f"queue.{name}", name)
 
+    def attribute(self, name: str) -> str:
+        return self.known(f"attribute.{name.lower()}", name)
+
     def series(self, series: Series) -> str:
         """What is counted, as people say it."""
         return " + ".join(self._part(series.family, name, value) for name, value in series.parts)
@@ -81,7 +88,7 @@ class Wording:
             return self("series.aspect", value=self.label("category", name.removeprefix("aspect ")))
         if family is Family.LABEL or name in self.schema:
             return self("series.label", task=self.task(name), value=self.label(name, value))
-        return self("series.attribute", name=self.known(f"attribute.{name.lower()}", name), value=value)
+        return self("series.attribute", name=self.attribute(name), value=value)
 
 
 def _title(key: str) -> str:

@@ -15,7 +15,7 @@ from pipeline.bilingual import LANGUAGES
 from pipeline.insights.report.settings import shipped_settings
 from pipeline.insights.report.week import Week
 from pipeline.insights.report.weekly import WeeklyReport
-from pipeline.insights.report_text.document import Document
+from pipeline.insights.report_text.document import Bars, Card, Document, Table
 from pipeline.insights.report_text.markdown import plain, to_markdown
 from pipeline.insights.report_text.page import to_html
 from pipeline.insights.report_text.wording import Wording
@@ -195,6 +195,60 @@ def test_what_cannot_be_told_is_said_in_a_sentence(bare: WeeklyReport) -> None:
     assert "数据只覆盖本周的 1 天" in lead["notes"][0]
     assert not any(section.blocks for section in document.sections if section.key != "grew")
     assert Page(to_html(document)).open == []
+
+
+def test_few_are_called_few_and_what_is_there_is_not_called_missing(tmp_path: Path) -> None:
+    def row(text: str, day: str, queue: str) -> dict[str, Any]:
+        told = {"sentiment": "negative", "category": "service", "urgency": "critical", "satisfaction": 1.2}
+        return {"text": text, "created_at": day, "queue": queue, "customer_ref": "k1", "id": text} | told
+
+    rows = [row(f"柜台{i}号灯坏了", "2025-04-01", "site") for i in range(6)]
+    rows += [row(f"柜台{i}号灯又坏了", "2025-04-08", "site") for i in range(3)]
+    table = read(tmp_path / "a.jsonl", [one if i < 8 else one | {"customer_ref": None} for i, one in enumerate(rows)])
+    report = report_on(table, WEEK)
+    document = written(report)
+    lead = {section.key: " ".join(section.lead) for section in document.sections}
+    assert "有 3 条，但所在的队列本周反馈都太少" in lead["desks"]
+    assert "本周只有 3 条可以估计满意度的反馈，太少" in lead["satisfaction"]
+    assert not any(tile.name == "满意度（估计）" for tile in document.tiles)
+    unknown = [one | {"customer_ref": None} if i >= 6 else one for i, one in enumerate(rows)]
+    lead = {s.key: s.lead for s in written(report_on(read(tmp_path / "b.jsonl", unknown), WEEK)).sections}
+    assert "本周没有带客户标识的投诉" in lead["handling"][1]
+    nowhere = [
+        {name: cell for name, cell in one.items() if name not in ("shop", "region")} | {"source": "file"}
+        for one in planted_rows()
+    ]
+    told = to_markdown(written(report_on(read(tmp_path / "c.jsonl", nowhere), WEEK)))
+    assert "文件里没有门店、商品、渠道一类的列" in told
+    assert "没有集中在某一处" not in told
+
+
+def test_hot_issues_are_a_table_and_each_is_told_once(report: WeeklyReport) -> None:
+    hot = next(section for section in written(report).sections if section.key == "hot")
+    table, *cards = hot.blocks
+    assert isinstance(table, Table)
+    assert len(table.rows) == len(report.issues)
+    above = {id(issue) for issue in report.prevent}
+    assert len(cards) == min(4, sum(id(issue) not in above for issue in report.issues))
+    kettle = next(row for row in table.rows if "48 小时" in row[0])
+    (issue,) = report.prevent
+    assert issue.weekly is not None
+    before = "、".join(map(str, issue.weekly))
+    assert kettle[1:4] == (f"{len(issue.rows)}", before, f"{issue.grave}")
+    assert kettle[4].startswith("门店 S03")
+    titles = [card.title for card in cards if isinstance(card, Card)]
+    assert not any(kettle[0].startswith(title) for title in titles)
+
+
+def test_the_first_sentences_name_what_stands_out(report: WeeklyReport) -> None:
+    document = written(report)
+    first = report.growth.grew[0]
+    assert f"{first.now} 条" in document.summary[2]
+    assert report.growth.usual is not None
+    assert f"之前平均每周 {report.growth.base_messages / 4:g} 条" in document.summary[0]
+    bars = next(block for s in document.sections if s.key == "grew" for block in s.blocks if isinstance(block, Bars))
+    for bar, tally in zip(bars.bars, report.growth.grew, strict=True):
+        assert (bar.now_text, bar.usual_text) == (f"{tally.now:,}", f"{tally.before / 4:,g}")
 
 
 def test_every_text_is_in_both_languages_and_used() -> None:
