@@ -71,7 +71,7 @@ def topics(  # noqa: PLR0917  (typer reads the options off the signature)
     from pipeline.insights.groups import find_groups
     from pipeline.insights.hot_issues import hot_issues
     from pipeline.insights.topic_identity import read_memory, write_memory
-    from pipeline.insights.topics import find_topics
+    from pipeline.insights.topics import NO_TOPICS, find_topics
 
     opened = _open(locals())
     if not no_embeddings:
@@ -85,6 +85,7 @@ def topics(  # noqa: PLR0917  (typer reads the options off the signature)
         write_memory(memory, found.memory)
     body = {
         "topics": [topic.to_dict(table) for topic in found.topics],
+        "why_no_topics": None if found.topics else NO_TOPICS,
         "hot_issues": [issue.to_dict(table) for issue in hot],
         "frequent": frequent_phrases(table, terms),
     }

@@ -23,7 +23,10 @@ def show_topics(body: Mapping[str, Any]) -> None:
         table.add_row(
             topic["id"], told, f"{topic['messages']:,} ({topic['share']:.0%})", f"{topic['hotness']:.0f}", *percents
         )
-    console.print(table)
+    if body["topics"]:
+        console.print(table)
+    else:
+        console.print(Text(f"No topics: {body['why_no_topics']}.", style="yellow"))
     if body["hot_issues"]:
         console.print(Text("Hot issues", style="italic"))
     for place, issue in enumerate(body["hot_issues"], 1):
@@ -35,7 +38,8 @@ def show_topics(body: Mapping[str, Any]) -> None:
         console.print(Text(f"    {counts}"))
         console.print(Text(f"    “{issue['quote']}” {_ids(issue['ids'])}", style="dim"))
     frequent = "  ".join(f"{phrase['text']} {phrase['messages']:,}" for phrase in body["frequent"][:30])
-    console.print(Text("Frequent: ", style="bold").append(Text(frequent, style="not bold")))
+    if frequent:
+        console.print(Text("Frequent: ", style="bold").append(Text(frequent, style="not bold")))
 
 
 def show_trends(body: Mapping[str, Any]) -> None:

@@ -125,3 +125,10 @@ def test_mistakes_are_told(scored: Path, args: tuple[str, ...], message: str) ->
     with pytest.raises(FeedbackError) as caught:
         run(args[0], scored, *args[1:])
     assert message in caught.value.message
+
+
+def test_one_comment_has_no_topics_and_is_told_why(tmp_path: Path) -> None:
+    one = tmp_path / "one.jsonl"
+    one.write_text('{"id": "1", "text": "杯子漏水", "created_at": "2025-03-03T10:00:00+08:00"}\n', encoding="utf-8")
+    assert documents("topics", one, "--no-embeddings")["topics"] == []
+    assert "No topics: no two comments share a word" in run("topics", one, "--no-embeddings")

@@ -131,3 +131,12 @@ def test_weights_leave_out_what_everybody_says(told: tuple[FeedbackTable, Terms]
     weights = term_weights(terms, most_share=0.05)
     common = int(np.argmax(terms.document_counts))
     assert weights[:, common].nnz == 0 or weights[:, common].max() == 0
+
+
+@pytest.mark.parametrize("texts", [["只有这一条"], ["👍", "😀😀", "……"]])
+def test_comments_that_share_no_word_have_no_topics(texts: list[str]) -> None:
+    table = quiet_table(days=1, per_day=len(texts))
+    table = replace(table, texts=tuple(texts), embeddings=np.eye(len(texts), 4, dtype=np.float32))
+    found = find_topics(table, read_terms(texts))
+    assert found.topics == ()
+    assert found.codes.tolist() == [-1] * len(texts)
