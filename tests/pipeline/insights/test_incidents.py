@@ -137,3 +137,19 @@ def test_derived_attributes_explain_nothing(told: tuple[FeedbackTable, Membershi
     table, _ = told
     queue = replace(table, attributes=table.attributes | {"queue": Categories(("a",), np.zeros(len(table), np.int64))})
     assert all("queue" not in dict(series.parts) for series in membership(queue, None).series)
+
+
+@pytest.mark.parametrize("limit", [{"chance": 0.001}, {"above": 5}])
+def test_an_incident_that_runs_for_days_still_has_its_cause(
+    quiet: tuple[FeedbackTable, Membership], limit: dict[str, float]
+) -> None:
+    table = with_incident(quiet[0], count=60)
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    times = table.times.copy()
+    times[rows] -= (np.arange(60) % 5).astype("timedelta64[D]")
+    table = replace(table, times=times)
+    rules = rules_from_dict({"rules": [{"name": "sparks", "metric": "count", "filter": {"text": "冒火花"}} | limit]})
+    (alert,) = find_alerts(table, membership(table, read_terms(table.texts)), rules)
+    # All that was ever said of it is of this incident: against its own earlier days nothing stands out.
+    assert alert.causes.first is not None
+    assert alert.causes.first.series.name == "shop=S03"
