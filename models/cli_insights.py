@@ -172,6 +172,7 @@ def causes(  # noqa: PLR0917
 
     from models.insight_display import show_causes
     from pipeline.insights.causes import find_causes
+    from pipeline.insights.dependencies import determined_by
     from pipeline.insights.fishbone import fishbone
     from pipeline.insights.lexicon import load_lexicon
     from pipeline.insights.quotes import examples
@@ -189,7 +190,7 @@ def causes(  # noqa: PLR0917
         what = "no comment passes --filter" if not len(target) else "nothing is left to compare with"
         raise UsageError("nothing_selected", f"{what}; loosen or tighten the filters")
     members = membership(table, opened.read_terms(quiet=as_json))
-    found = find_causes(members, target, rest, without=tuple(asked))
+    found = find_causes(members, target, rest, without=(*asked, *determined_by(table, tuple(asked))))
     body = {
         "messages": len(target),
         "compared_with": len(rest),

@@ -12,6 +12,7 @@ from pipeline.insights.alert_rules import AlertRule, Metric
 from pipeline.insights.base_line import BaseLine
 from pipeline.insights.bursts import RATE
 from pipeline.insights.causes import Causes, find_causes
+from pipeline.insights.dependencies import determined_by
 from pipeline.insights.incidents import Incident, find_incidents
 from pipeline.insights.quotes import examples
 from pipeline.insights.seasons import DailyCounts, daily_counts
@@ -180,7 +181,7 @@ class _Watch:
         before = _within(table, day, _REST_DAYS)
         others = np.setdiff1d(np.flatnonzero(before & ~self._rows), target)
         alike = np.setdiff1d(np.flatnonzero(before & self._rows & ~self._on_outbreaks(day)), target)
-        names = tuple(rule.filters)
+        names = (*rule.filters, *determined_by(table, tuple(rule.filters)))
         if len(alike) < len(target):
             causes = find_causes(members, target, np.union1d(alike, others), without=names)
             return Alert(rule.name, day, window.value, window.expected, target, causes)

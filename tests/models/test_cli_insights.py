@@ -132,3 +132,13 @@ def test_one_comment_has_no_topics_and_is_told_why(tmp_path: Path) -> None:
     one.write_text('{"id": "1", "text": "杯子漏水", "created_at": "2025-03-03T10:00:00+08:00"}\n', encoding="utf-8")
     assert documents("topics", one, "--no-embeddings")["topics"] == []
     assert "No topics: no two comments share a word" in run("topics", one, "--no-embeddings")
+
+
+def test_a_region_is_no_cause_of_what_was_chosen_by_its_shop(scored: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in scored.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        row["region"] = "north" if row["shop"] < "S06" else "south"
+    path = tmp_path / "regions.jsonl"
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    found = documents("causes", path, "--filter", "shop=S03", "--filter", "from=2025-04-11")
+    assert not any("region" in cause["cause"] for cause in found["causes"]["where"])

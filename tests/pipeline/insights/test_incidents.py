@@ -11,6 +11,7 @@ from pipeline.insights.alert_rules import rules_from_dict
 from pipeline.insights.alerts import find_alerts
 from pipeline.insights.bursts import find_bursts
 from pipeline.insights.causes import find_causes
+from pipeline.insights.dependencies import determined_by
 from pipeline.insights.incidents import find_incidents
 from pipeline.insights.series import Membership, membership
 from pipeline.insights.table import Categories, FeedbackTable
@@ -153,3 +154,47 @@ def test_an_incident_that_runs_for_days_still_has_its_cause(
     # All that was ever said of it is of this incident: against its own earlier days nothing stands out.
     assert alert.causes.first is not None
     assert alert.causes.first.series.name == "shop=S03"
+
+
+def test_columns_of_thousands_of_values_do_not_drown_a_cause(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = with_incident(quiet[0], count=10)
+    rng = np.random.default_rng(7)
+    many = {
+        name: Categories(tuple(f"{name}{i}" for i in range(800)), rng.integers(800, size=len(table)))
+        for name in ("estate", "device")
+    }
+    sixes = rng.integers(6, size=len(table))
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    sixes[rows[:6]] = 0  # six of ten against a sixth: sure among six values, chance among thousands
+    batch = {"batch": Categories(tuple("ABCDEF"), sixes)}
+    table = replace(table, attributes=many | batch)
+    causes = find_causes(membership(table, None), rows, np.setdiff1d(np.arange(len(table)), rows))
+    assert [cause.series.name for cause in causes.where] == ["batch=A"]
+
+
+def test_what_follows_from_the_filter_is_no_cause(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table, _ = quiet
+    region = Categories(("north", "south"), (table.attributes["shop"].codes >= 6).astype(np.int64))
+    table = replace(table, attributes=table.attributes | {"region": region})
+    assert determined_by(table, ["shop", "from"]) == ["region"]
+    assert determined_by(table, ["region", "category"]) == []
+    slips = region.codes.copy()
+    slips[:10] = 1 - slips[:10]
+    assert determined_by(
+        replace(table, attributes=table.attributes | {"region": Categories(region.values, slips)}), ["shop"]
+    ) == ["region"]
+
+
+def test_nothing_follows_from_values_that_come_once(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = quiet[0].take(np.arange(60))
+    order = Categories(tuple(map(str, range(60))), np.arange(60))
+    assert determined_by(replace(table, attributes=table.attributes | {"order": order}), ["order"]) == []
+
+
+def test_aspects_that_the_filter_chose_by_are_no_cause(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table, members = quiet
+    assert table.aspects is not None
+    rows = np.flatnonzero(table.aspects.is_polarity("service", -1))
+    causes = find_causes(members, rows, np.setdiff1d(np.arange(len(table)), rows), without=("aspect.service",))
+    assert causes.what
+    assert "aspect service" not in {name for cause in causes.what for name, _ in cause.series.parts}
