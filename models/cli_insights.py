@@ -226,12 +226,15 @@ def alerts(  # noqa: PLR0917
     Example: `fankui insights alerts scored.parquet --rules my-alerts.toml --from 2026-09-01`
     """
     from models.insight_display import show_alerts
-    from pipeline.insights.alert_rules import load_rules
-    from pipeline.insights.alerts import find_alerts, fitting
+    from pipeline.insights.alert_rules import check_labels, load_rules
+    from pipeline.insights.alerts import find_alerts, fitting, too_early
     from pipeline.insights.series import membership
     from pipeline.resources import shipped
+    from pipeline.schema import load_schema
 
     wanted = load_rules(rules or shipped("data", "alerts.toml"))
+    if rules is not None:
+        check_labels(wanted, load_schema(schema))
     begin, end = _day(first, "--from"), _day(last, "--to")
     opened = _open(locals())
     table = opened.table
@@ -239,6 +242,7 @@ def alerts(  # noqa: PLR0917
     # The shipped rules are nobody's promise about this file; one's own are, and then a missing column is a mistake.
     usable, lacking = fitting(table, wanted) if rules is None else (wanted, {})
     found = find_alerts(table, members, usable, first=begin, last=end)
+    lacking |= too_early(table, usable, last=end)
     body = {"alerts": [alert.to_dict(table) for alert in found], "rules_left_out": lacking}
     _tell(opened, body, as_json, show_alerts)
 

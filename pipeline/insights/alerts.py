@@ -15,7 +15,7 @@ from pipeline.insights.causes import Causes, find_causes
 from pipeline.insights.dependencies import determined_by
 from pipeline.insights.incidents import Incident, find_incidents
 from pipeline.insights.quotes import examples
-from pipeline.insights.seasons import DailyCounts, daily_counts
+from pipeline.insights.seasons import LEAST_DAYS, DailyCounts, daily_counts
 from pipeline.insights.selection import selected
 from pipeline.insights.series import Membership
 from pipeline.insights.table import FeedbackTable, Ints, Mask
@@ -88,6 +88,22 @@ def fitting(table: FeedbackTable, rules: Sequence[AlertRule]) -> tuple[list[Aler
         except UsageError as error:
             lacking[rule.name] = error.message
     return usable, lacking
+
+
+def too_early(table: FeedbackTable, rules: Sequence[AlertRule], *, last: date | None = None) -> dict[str, str]:
+    """Rules with a base line that no day up to the last one is late enough for -> how many days there are.
+
+    Raises DataError `no_times`.
+    """
+    days = daily_counts(table.days)
+    end = last or days.days()[-1]
+    found = {}
+    for rule in rules:
+        before = max((end - days.first).days - rule.days + 1, 0)
+        if (rule.chance is not None or rule.metric is Metric.INCIDENT) and before < LEAST_DAYS:
+            window = f"{end}" if rule.days == 1 else f"the {rule.days} days up to {end}"
+            found[rule.name] = f"its base line takes {LEAST_DAYS} days before {window}; there are {before}"
+    return found
 
 
 def _incident_alerts(table: FeedbackTable, members: Membership, rule: AlertRule, days: Sequence[date]) -> list[Alert]:

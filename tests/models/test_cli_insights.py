@@ -142,3 +142,18 @@ def test_a_region_is_no_cause_of_what_was_chosen_by_its_shop(scored: Path, tmp_p
     path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
     found = documents("causes", path, "--filter", "shop=S03", "--filter", "from=2025-04-11")
     assert not any("region" in cause["cause"] for cause in found["causes"]["where"])
+
+
+def test_too_few_days_for_base_lines_are_told(scored: Path) -> None:
+    args = ("alerts", scored, "--filter", "from=2025-04-11")
+    left_out = documents(*args)["rules_left_out"]
+    assert left_out["incident"] == "its base line takes 14 days before 2025-04-11; there are 0"
+    assert {"incident", "safety", "negative comments rise"} <= left_out.keys()
+    assert "rule safety left out: its base line takes 14 days before 2025-04-11" in run(*args)
+
+
+def test_rules_of_ones_own_are_checked_against_the_labels(scored: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[[rules]]\nname = 'r'\nmetric = 'count'\nabove = 9\nfilter = { category = 'refnd' }\n", "utf-8")
+    with pytest.raises(FeedbackError, match="did you mean 'refund'"):
+        run("alerts", scored, "--rules", rules)
