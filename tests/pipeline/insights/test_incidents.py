@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.insights.alert_rules import rules_from_dict
 from pipeline.insights.alerts import find_alerts
-from pipeline.insights.bursts import find_bursts
+from pipeline.insights.bursts import baseline, find_bursts
 from pipeline.insights.causes import find_causes
 from pipeline.insights.dependencies import determined_by
 from pipeline.insights.incidents import find_incidents
@@ -198,3 +198,29 @@ def test_aspects_that_the_filter_chose_by_are_no_cause(quiet: tuple[FeedbackTabl
     causes = find_causes(members, rows, np.setdiff1d(np.arange(len(table)), rows), without=("aspect.service",))
     assert causes.what
     assert "aspect service" not in {name for cause in causes.what for name, _ in cause.series.parts}
+
+
+def test_an_incident_is_one_on_its_fifth_day_too(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = with_incident(quiet[0], count=60)
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    times = table.times.copy()
+    times[rows] -= (np.arange(60) % 5).astype("timedelta64[D]")
+    table = replace(table, times=times)
+    members = membership(table, read_terms(table.texts))
+    base = baseline(members, table.days, LAST)
+    spark = next(i for i, series in enumerate(members.series) if series.name == "火花")
+    # Four days of 12 each are left out of what is usual.
+    assert base.mean[spark] < 0.1
+    (incident,) = find_incidents(table, members, LAST)
+    assert {table.ids[i] for i in incident.rows} >= {table.ids[i] for i in rows[::5]}
+
+
+def test_what_bursts_for_two_weeks_is_usual(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = with_incident(quiet[0], count=240)
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    times = table.times.copy()
+    times[rows] -= (np.arange(240) % 20).astype("timedelta64[D]")
+    table = replace(table, times=times)
+    members = membership(table, read_terms(table.texts))
+    spark = next(i for i, series in enumerate(members.series) if series.name == "火花")
+    assert baseline(members, table.days, LAST).mean[spark] > 4

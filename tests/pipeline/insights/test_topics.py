@@ -61,6 +61,14 @@ def test_topics_keep_their_ids(told: tuple[FeedbackTable, Terms], tmp_path: Path
         assert max(overlap, key=lambda name: overlap[name]) == topic.id
 
 
+def test_nine_tenths_of_the_comments_keep_the_ids(told: tuple[FeedbackTable, Terms]) -> None:
+    table, terms = told
+    whole = find_topics(table, terms, count=6)
+    part = table.take(np.sort(np.random.default_rng(4).permutation(len(table))[: int(0.9 * len(table))]))
+    again = find_topics(part, read_terms(part.texts), count=6, memory=whole.memory)
+    assert {topic.id for topic in again.topics} == {topic.id for topic in whole.topics}
+
+
 def test_a_file_that_holds_no_topics(tmp_path: Path) -> None:
     path = tmp_path / "topics.json"
     assert read_memory(path).topics == ()
