@@ -117,7 +117,7 @@ def trends(  # noqa: PLR0917
     from pipeline.insights.incidents import find_incidents
     from pipeline.insights.seasons import daily_counts
     from pipeline.insights.series import membership
-    from pipeline.insights.trends import changes, last_periods
+    from pipeline.insights.trends import changes, last_periods, told_once
 
     opened = _open(locals())
     table = opened.table
@@ -130,7 +130,7 @@ def trends(  # noqa: PLR0917
     body: dict[str, Any] = {
         "before": {"first": str(before.first), "last": str(before.last)},
         "now": {"first": str(now.first), "last": str(now.last)},
-        "changes": [change.to_dict() for change in found],
+        "changes": [change.to_dict() for change in told_once(found, table, members, before, now)],
         "daily": {"first": str(counts.first), "counts": [int(count) for count in counts.counts]},
     }
     for name, make in (
