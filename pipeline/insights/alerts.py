@@ -119,7 +119,8 @@ def _incident_alerts(table: FeedbackTable, members: Membership, rule: AlertRule,
             silent = any(day <= quiet[name] for name in names if name in quiet)
             quiet |= dict.fromkeys(names, day + timedelta(days=rule.cool_down))
             if not silent and len(incident.rows) >= rule.least:
-                value, expected = float(incident.bursts[0].count), incident.bursts[0].expected
+                expected = incident.bursts[0].expected  # of the surest sign: in all, the incident's comments have none
+                value = float(len(incident.rows))
                 found.append(Alert(rule.name, day, value, expected, incident.rows, incident.causes, names))
     return found
 

@@ -157,3 +157,8 @@ def test_rules_of_ones_own_are_checked_against_the_labels(scored: Path, tmp_path
     rules.write_text("[[rules]]\nname = 'r'\nmetric = 'count'\nabove = 9\nfilter = { category = 'refnd' }\n", "utf-8")
     with pytest.raises(FeedbackError, match="did you mean 'refund'"):
         run("alerts", scored, "--rules", rules)
+
+
+def test_an_incident_is_told_with_as_many_comments_as_are_named(scored: Path) -> None:
+    (alert,) = documents("alerts", scored)["alerts"]
+    assert alert["value"] == alert["messages"] == len(alert["ids"])

@@ -224,3 +224,18 @@ def test_what_bursts_for_two_weeks_is_usual(quiet: tuple[FeedbackTable, Membersh
     members = membership(table, read_terms(table.texts))
     spark = next(i for i, series in enumerate(members.series) if series.name == "火花")
     assert baseline(members, table.days, LAST).mean[spark] > 4
+
+
+def test_one_broad_sign_joins_nothing_to_an_incident(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = with_incident(quiet[0], count=14)
+    of_day = np.flatnonzero(table.days == np.datetime64(LAST))
+    others = [i for i in of_day if not table.ids[i].startswith("x")][:5]
+    shop, negative = table.attributes["shop"].codes.copy(), table.labels["sentiment"].codes.copy()
+    shop[others] = 3
+    negative[others] = 0  # the incident's shop and negative as it is, and about something else
+    column = table.attributes["shop"]
+    labels = table.labels | {"sentiment": Categories(table.labels["sentiment"].values, negative)}
+    attributes = table.attributes | {"shop": Categories(column.values, shop)}
+    table = replace(table, labels=labels, attributes=attributes)
+    (incident,) = find_incidents(table, membership(table, read_terms(table.texts)), LAST)
+    assert {table.ids[i] for i in incident.rows} == {f"x{i}" for i in range(14)}
