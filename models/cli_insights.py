@@ -71,7 +71,7 @@ def topics(  # noqa: PLR0917  (typer reads the options off the signature)
     from pipeline.insights.groups import find_groups
     from pipeline.insights.hot_issues import hot_issues
     from pipeline.insights.topic_identity import read_memory, write_memory
-    from pipeline.insights.topics import find_topics
+    from pipeline.insights.topics import NO_TOPICS, find_topics
 
     opened = _open(locals())
     if not no_embeddings:
@@ -85,6 +85,7 @@ def topics(  # noqa: PLR0917  (typer reads the options off the signature)
         write_memory(memory, found.memory)
     body = {
         "topics": [topic.to_dict(table) for topic in found.topics],
+        "why_no_topics": None if found.topics else NO_TOPICS,
         "hot_issues": [issue.to_dict(table) for issue in hot],
         "frequent": frequent_phrases(table, terms),
     }
@@ -116,7 +117,7 @@ def trends(  # noqa: PLR0917
     from pipeline.insights.incidents import find_incidents
     from pipeline.insights.seasons import daily_counts
     from pipeline.insights.series import membership
-    from pipeline.insights.trends import changes, last_periods
+    from pipeline.insights.trends import changes, last_periods, told_once
 
     opened = _open(locals())
     table = opened.table
@@ -129,7 +130,7 @@ def trends(  # noqa: PLR0917
     body: dict[str, Any] = {
         "before": {"first": str(before.first), "last": str(before.last)},
         "now": {"first": str(now.first), "last": str(now.last)},
-        "changes": [change.to_dict() for change in found],
+        "changes": [change.to_dict() for change in told_once(found, table, members, before, now)],
         "daily": {"first": str(counts.first), "counts": [int(count) for count in counts.counts]},
     }
     for name, make in (
@@ -171,6 +172,7 @@ def causes(  # noqa: PLR0917
 
     from models.insight_display import show_causes
     from pipeline.insights.causes import find_causes
+    from pipeline.insights.dependencies import determined_by
     from pipeline.insights.fishbone import fishbone
     from pipeline.insights.lexicon import load_lexicon
     from pipeline.insights.quotes import examples
@@ -188,7 +190,7 @@ def causes(  # noqa: PLR0917
         what = "no comment passes --filter" if not len(target) else "nothing is left to compare with"
         raise UsageError("nothing_selected", f"{what}; loosen or tighten the filters")
     members = membership(table, opened.read_terms(quiet=as_json))
-    found = find_causes(members, target, rest, without=tuple(asked))
+    found = find_causes(members, target, rest, without=(*asked, *determined_by(table, tuple(asked))))
     body = {
         "messages": len(target),
         "compared_with": len(rest),
@@ -224,12 +226,15 @@ def alerts(  # noqa: PLR0917
     Example: `fankui insights alerts scored.parquet --rules my-alerts.toml --from 2026-09-01`
     """
     from models.insight_display import show_alerts
-    from pipeline.insights.alert_rules import load_rules
-    from pipeline.insights.alerts import find_alerts, fitting
+    from pipeline.insights.alert_rules import check_labels, load_rules
+    from pipeline.insights.alerts import find_alerts, fitting, too_early
     from pipeline.insights.series import membership
     from pipeline.resources import shipped
+    from pipeline.schema import load_schema
 
     wanted = load_rules(rules or shipped("data", "alerts.toml"))
+    if rules is not None:
+        check_labels(wanted, load_schema(schema))
     begin, end = _day(first, "--from"), _day(last, "--to")
     opened = _open(locals())
     table = opened.table
@@ -237,6 +242,7 @@ def alerts(  # noqa: PLR0917
     # The shipped rules are nobody's promise about this file; one's own are, and then a missing column is a mistake.
     usable, lacking = fitting(table, wanted) if rules is None else (wanted, {})
     found = find_alerts(table, members, usable, first=begin, last=end)
+    lacking |= too_early(table, usable, last=end)
     body = {"alerts": [alert.to_dict(table) for alert in found], "rules_left_out": lacking}
     _tell(opened, body, as_json, show_alerts)
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 _CERTAIN = 15  # changes that are shown
+_ALSO = 3  # changes that are named beside the one they are told with
 _SHOWN_IDS = 5
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -23,7 +24,10 @@ def show_topics(body: Mapping[str, Any]) -> None:
         table.add_row(
             topic["id"], told, f"{topic['messages']:,} ({topic['share']:.0%})", f"{topic['hotness']:.0f}", *percents
         )
-    console.print(table)
+    if body["topics"]:
+        console.print(table)
+    else:
+        console.print(Text(f"No topics: {body['why_no_topics']}.", style="yellow"))
     if body["hot_issues"]:
         console.print(Text("Hot issues", style="italic"))
     for place, issue in enumerate(body["hot_issues"], 1):
@@ -35,7 +39,8 @@ def show_topics(body: Mapping[str, Any]) -> None:
         console.print(Text(f"    {counts}"))
         console.print(Text(f"    “{issue['quote']}” {_ids(issue['ids'])}", style="dim"))
     frequent = "  ".join(f"{phrase['text']} {phrase['messages']:,}" for phrase in body["frequent"][:30])
-    console.print(Text("Frequent: ", style="bold").append(Text(frequent, style="not bold")))
+    if frequent:
+        console.print(Text("Frequent: ", style="bold").append(Text(frequent, style="not bold")))
 
 
 def show_trends(body: Mapping[str, Any]) -> None:
@@ -43,19 +48,34 @@ def show_trends(body: Mapping[str, Any]) -> None:
     console = Console()
     before, now = (f"{body[name]['first']} … {body[name]['last']}" for name in ("before", "now"))
     certain = [change for change in body["changes"] if change["certain"]]
-    table = _table(f"Changes, {before} against {now}", "what", "before", "now", "share", "ratio (95 %)")
+    table = _table(f"Changes, {before} against {now}", "what", "before", "now", "share", "times (95 %)")
     for change in certain[:_CERTAIN]:
         shares = f"{change['share_before']:.1%} → {change['share_now']:.1%}"
-        low, high = change["interval"]
-        style = "red" if change["ratio"] > 1 else "green"
-        ratio = Text(f"{change['ratio']:.2f} ({low:.2f} to {high:.2f})", style=style)
-        table.add_row(Text(change["series"]), f"{change['before']:,}", f"{change['now']:,}", shares, ratio)
+        ratio = Text(_ratio(change), style="red" if change["ratio"] > 1 else "green")
+        what = Text(change["series"])
+        if change["also"]:
+            more = len(change["also"]) - _ALSO
+            also = "、".join(change["also"][:_ALSO]) + (f" and {more} more" if more > 0 else "")
+            what.append(f"\nalso {also}", style="dim")
+        table.add_row(what, f"{change['before']:,}", f"{change['now']:,}", shares, ratio)
     if certain:
         console.print(table)
     else:
         console.print(f"No certain change, {before} against {now}.")
     _incidents(console, body["incidents"], body["now"]["last"])
     _forecast(console, body["forecast"])
+
+
+def _ratio(change: Mapping[str, Any]) -> str:
+    """Of a change from nothing only how much it is at least: the rest is no number that was measured."""
+    low, high = change["interval"]
+    if not change["before"]:
+        return f"new, at least {_rounded(low)}"
+    return f"{_rounded(change['ratio'])} ({_rounded(low)} to {_rounded(high)})"
+
+
+def _rounded(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}" if number >= 1 else f"{number:.2f}"
 
 
 def show_causes(body: Mapping[str, Any]) -> None:
@@ -148,7 +168,7 @@ def _causes(console: Console, causes: Mapping[str, Any], *, most: int = 8) -> No
             table = _table(title, "", "messages", "share", "elsewhere", "odds ratio (95 %)", "q")
             for cause in causes[kind][:most]:
                 low, high = cause["interval"]
-                odds = f"{cause['odds_ratio']:.1f} ({low:.1f} to {high:.1f})"
+                odds = f"{_rounded(cause['odds_ratio'])} ({_rounded(low)} to {_rounded(high)})"
                 shares = [f"{cause['share']:.0%}", f"{cause['rest_share']:.1%}"]
                 table.add_row(Text(cause["cause"]), f"{cause['messages']:,}", *shares, odds, f"{cause['q_value']:.1g}")
             console.print(table)

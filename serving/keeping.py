@@ -50,7 +50,11 @@ class Keeper:
         self._deliverer = Deliverer(threads, sender, holder=self.holder, seal=seal, metrics=engine.metrics)
         self.runner = JobRunner(engine, threads, holder=self.holder)
         self.intake = JobIntake(engine, threads, secret=self.recorder.secret, queued=self.runner.wake)
-        self.watcher = Watcher(engine, threads, holder=self.holder) if is_wanted(engine.settings) else None
+        self.watcher = (
+            Watcher(engine, threads, holder=self.holder)
+            if is_wanted(engine.settings, engine.active.predictor.schema)
+            else None
+        )
         self._told: dict[str, str] = {}  # what failed -> the cause that was told
 
     async def run_clock(self) -> None:

@@ -1,15 +1,17 @@
 """Rules that say when to raise an alert, read from TOML."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from pipeline.config_file import read_config_file, unknown_key
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SchemaError
+from pipeline.schema import Kind, LabelSchema
 
 _MOST_DAYS = 366
+_POLARITIES = ("negative", "neutral", "positive")
 
 
 class Metric(StrEnum):
@@ -64,6 +66,29 @@ def rules_from_dict(body: Mapping[str, Any]) -> tuple[AlertRule, ...]:
     return rules
 
 
+def check_labels(rules: Sequence[AlertRule], schema: LabelSchema) -> None:
+    """Raises ConfigError `alerts_invalid` for a filter by a label that no comment will ever have."""
+    aspects = next((task for task in schema.tasks if task.kind is Kind.ASPECT), None)
+    for rule in rules:
+        for name, values in rule.filters.items():
+            where = f"[[rules]] {rule.name!r} filter.{name}"
+            try:
+                if name.startswith("aspect.") and aspects is not None:
+                    aspects.index(name.removeprefix("aspect."))
+                    wrong = next((value for value in values if value not in _POLARITIES), None)
+                    if wrong is not None:
+                        raise _invalid(f"{where}: expected {', '.join(_POLARITIES)}; found {wrong!r}")
+                elif name in schema:
+                    task = schema.task(name)
+                    for value in values:
+                        if task.label(value).key != value:
+                            raise _invalid(
+                                f"{where}: expected the label's key {task.label(value).key!r}; found {value!r}"
+                            )
+            except SchemaError as error:
+                raise _invalid(f"{where}: {error.message}") from None
+
+
 def _rule(body: Any, where: str) -> AlertRule:
     known = {"name", "metric", "filter", "days", "above", "below", "chance", "windows", "cool_down", "least"}
     if not isinstance(body, Mapping):
@@ -103,10 +128,27 @@ def _check(rule: AlertRule, where: str) -> None:
             )
     elif len(given) != 1:
         raise _invalid(f"{where}: expected one of above, below, chance; found {', '.join(given) or 'none'}")
+    _check_threshold(rule, where)
     if rule.chance is not None and not 0 < rule.chance <= 0.1:
         raise _invalid(f"{where} chance: expected a number above 0 and at most 0.1; found {rule.chance}")
     if rule.chance is not None and rule.metric not in (Metric.COUNT, Metric.SHARE, Metric.INCIDENT):
         raise _invalid(f"{where}: a base line is kept for count, share and incident; give {rule.metric} above or below")
+
+
+def _check_threshold(rule: AlertRule, where: str) -> None:
+    """A threshold that can be passed: a share above 60 is a percentage, and never comes."""
+    if rule.metric is Metric.COUNT:
+        low, high, example = 0.0, float("inf"), "0 and more"
+    elif rule.metric is Metric.SATISFACTION:
+        low, high, example = 1.0, 5.0, "between 1 and 5"
+    else:
+        low, high, example = 0.0, 1.0, "between 0 and 1, such as 0.6 for 60 %"
+    for name, value, possible in (
+        ("above", rule.above, rule.above is None or low <= rule.above < high),
+        ("below", rule.below, rule.below is None or low < rule.below <= high),
+    ):
+        if not possible:
+            raise _invalid(f"{where} {name}: {rule.metric} is {example}; found {value:g}, which it never passes")
 
 
 def _filters(value: Any, where: str) -> dict[str, tuple[str, ...]]:

@@ -9,19 +9,19 @@ import numpy as np
 
 from pipeline.errors import DataError, UsageError
 from pipeline.insights.alert_rules import AlertRule, Metric
+from pipeline.insights.base_line import BaseLine
 from pipeline.insights.bursts import RATE
 from pipeline.insights.causes import Causes, find_causes
+from pipeline.insights.dependencies import determined_by
 from pipeline.insights.incidents import Incident, find_incidents
 from pipeline.insights.quotes import examples
-from pipeline.insights.seasons import LEAST_DAYS, DailyCounts, daily_counts, expected_counts
+from pipeline.insights.seasons import LEAST_DAYS, DailyCounts, daily_counts
 from pipeline.insights.selection import selected
 from pipeline.insights.series import Membership
-from pipeline.insights.significance import count_tail
 from pipeline.insights.table import FeedbackTable, Ints, Mask
 from pipeline.insights.trends import Period, rows_of
 
 _REST_DAYS = 28
-_LEVEL_VARIANCE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +90,22 @@ def fitting(table: FeedbackTable, rules: Sequence[AlertRule]) -> tuple[list[Aler
     return usable, lacking
 
 
+def too_early(table: FeedbackTable, rules: Sequence[AlertRule], *, last: date | None = None) -> dict[str, str]:
+    """Rules with a base line that no day up to the last one is late enough for -> how many days there are.
+
+    Raises DataError `no_times`.
+    """
+    days = daily_counts(table.days)
+    end = last or days.days()[-1]
+    found = {}
+    for rule in rules:
+        before = max((end - days.first).days - rule.days + 1, 0)
+        if (rule.chance is not None or rule.metric is Metric.INCIDENT) and before < LEAST_DAYS:
+            window = f"{end}" if rule.days == 1 else f"the {rule.days} days up to {end}"
+            found[rule.name] = f"its base line takes {LEAST_DAYS} days before {window}; there are {before}"
+    return found
+
+
 def _incident_alerts(table: FeedbackTable, members: Membership, rule: AlertRule, days: Sequence[date]) -> list[Alert]:
     found: list[Alert] = []
     quiet: dict[str, date] = {}
@@ -103,7 +119,8 @@ def _incident_alerts(table: FeedbackTable, members: Membership, rule: AlertRule,
             silent = any(day <= quiet[name] for name in names if name in quiet)
             quiet |= dict.fromkeys(names, day + timedelta(days=rule.cool_down))
             if not silent and len(incident.rows) >= rule.least:
-                value, expected = float(incident.bursts[0].count), incident.bursts[0].expected
+                expected = incident.bursts[0].expected  # of the surest sign: in all, the incident's comments have none
+                value = float(len(incident.rows))
                 found.append(Alert(rule.name, day, value, expected, incident.rows, incident.causes, names))
     return found
 
@@ -149,8 +166,8 @@ class _Watch:
         self._table = table
         self._rule = rule
         self._rows = selected(table, rule.filters, lenient=True)
-        self._counts = daily_counts(table.days, self._rows)
         self._all_days = all_days
+        self._base = BaseLine(daily_counts(table.days, self._rows), all_days, share=rule.metric is Metric.SHARE)
 
     def window(self, day: date) -> _Window:
         """The window that ends with a day."""
@@ -162,39 +179,39 @@ class _Watch:
         if looked_at.sum() < rule.least or not np.isfinite(value):
             return _Window(value)
         if rule.chance is not None:
-            expected, p_value = self._against_base(day)
+            expected, p_value = self._base.against(day, rule.days)
+            if expected is not None and rule.metric is Metric.SHARE:
+                expected /= max(float(window.sum()), 1.0)
             return _Window(value, expected, p_value is not None and p_value <= rule.chance)
         above = rule.above is not None and value > rule.above
         below = rule.below is not None and value < rule.below
         return _Window(value, None, above or below)
 
     def alert(self, members: Membership, day: date, window: _Window) -> Alert:
-        """With its causes: against the same kind of comments before, where there are enough, else against all."""
+        """With its causes: against the same kind of comments on quiet days before, where there are enough.
+
+        Where these show no place, or there are too few, against all other comments: what came before the first day
+        that stood out may be of the same incident, such as one that grew slowly from nothing.
+        """
         table, rule = self._table, self._rule
         target = np.flatnonzero(_within(table, day, rule.days * rule.windows) & self._rows)
         before = _within(table, day, _REST_DAYS)
-        alike = np.setdiff1d(np.flatnonzero(before & self._rows), target)
-        rest = alike if len(alike) >= len(target) else np.setdiff1d(np.flatnonzero(before), target)
-        causes = find_causes(members, target, rest, without=tuple(rule.filters))
+        others = np.setdiff1d(np.flatnonzero(before & ~self._rows), target)
+        alike = np.setdiff1d(np.flatnonzero(before & self._rows & ~self._on_outbreaks(day)), target)
+        names = (*rule.filters, *determined_by(table, tuple(rule.filters)))
+        if len(alike) < len(target):
+            causes = find_causes(members, target, np.union1d(alike, others), without=names)
+            return Alert(rule.name, day, window.value, window.expected, target, causes)
+        causes = find_causes(members, target, alike, without=names)
+        if not causes.where:
+            # Not what is said: against other comments that is what the filter chose by.
+            causes = Causes(find_causes(members, target, others, without=names).where, causes.what)
         return Alert(rule.name, day, window.value, window.expected, target, causes)
 
-    def _against_base(self, day: date) -> tuple[float | None, float | None]:
-        """Expected count or share, and P(as many or more); None where too few days lie before the window."""
-        days, counts, whole = self._rule.days, self._counts, self._all_days
-        before = (day - counts.first).days - days + 1
-        if before < LEAST_DAYS or before + days > len(counts):
-            return None, None
-        expected, dispersion = expected_counts(DailyCounts(counts.first, counts.counts[:before]), ahead=days)
-        mean = float(expected[before:].sum())
-        seen = float(counts.counts[before : before + days].sum())
-        total = float(whole.counts[before : before + days].sum())
-        if self._rule.metric is Metric.SHARE:
-            usual = expected_counts(DailyCounts(whole.first, whole.counts[:before]), ahead=days)[0]
-            mean *= total / max(float(usual[before:].sum()), 1e-9)
-        # The level itself is known only as well as the days that it was fitted on tell it.
-        variance = dispersion * mean + _LEVEL_VARIANCE * mean**2 / min(before, _REST_DAYS)
-        p_value = float(count_tail(np.array([seen]), np.array([mean]), np.array([variance]))[0])
-        return (mean / max(total, 1.0) if self._rule.metric is Metric.SHARE else mean), p_value
+    def _on_outbreaks(self, day: date) -> Mask:
+        """(n,) rows of earlier days on which there were far more of the filter's comments than usual."""
+        first = np.datetime64(self._all_days.first)
+        return np.isin(self._table.days, first + np.flatnonzero(self._base.outbreaks(day)))
 
 
 def _value(table: FeedbackTable, metric: Metric, held: Mask, window: Mask) -> float:

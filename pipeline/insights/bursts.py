@@ -27,6 +27,8 @@ _LEAST = 5  # comments of a burst
 _LIFT = 1.5
 _PRIOR = 0.5  # comments that a series is credited with beforehand, at the share of the rarest one
 _KIND_STRENGTH = 200.0  # comments on days of a kind at which their own share counts half
+_OUTBREAK = 0.0001  # chance of a past day's count below which it teaches nothing
+_NEW_LEVEL = 14  # such days of a series, from which on they are its level
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def baseline(members: Membership, days: Days, day: date, *, history: int = _HIST
         raise DataError("too_few_days", f"expected {LEAST_DAYS} days before {day}; found {max(history - began, 0)}")
     counts = (by_day[began:] @ members.matrix).tocsr().astype(np.float64)
     off = np.array([is_off(first + timedelta(days=began + i)) for i in range(counts.shape[0])])
-    mean, variance = _predicted(counts[:-1], totals[began:-1], off, float(totals[-1]))
+    calm, left_out = _calm(counts[:-1], totals[began:-1])
+    mean, variance = _predicted(calm, left_out, totals[began:-1], off, float(totals[-1]))
     return Baseline(day, np.asarray(counts[-1].todense()).ravel(), mean, variance, members.tests)
 
 
@@ -96,30 +99,68 @@ def burst_of(members: Membership, base: Baseline, index: int, counts: Doubles, p
     return Burst(members.series[index], index, base.day, int(counts[index]), float(base.mean[index]), p_value)
 
 
-def _predicted(counts: Any, totals: Doubles, off: Any, today: float) -> tuple[Doubles, Doubles]:
+def _calm(counts: Any, totals: Doubles) -> tuple[Any, Any]:
+    """(days, series) counts without those of days on which a series burst, and csr of 1 where that is so.
+
+    Each day is judged against the calm ones before it, as pipeline/insights/base_line.py does for one series: on the
+    third day of an incident its first two are no base line.
+    """
+    width = counts.shape[1]
+    summed, squares, seen = np.full(width, _PRIOR), np.zeros(width), np.full(width, 1.0)
+    outbreaks: list[tuple[int, Ints]] = []
+    for at in range(counts.shape[0]):
+        part = slice(counts.indptr[at], counts.indptr[at + 1])
+        series, count = counts.indices[part].astype(np.int64), counts.data[part]
+        if at >= LEAST_DAYS:
+            place = np.flatnonzero((count >= _LEAST) & (count * seen[series] >= 2 * totals[at] * summed[series]))
+            held = series[place]
+            share = summed[held] / seen[held]
+            mean, days = totals[at] * share, at * seen[held] / max(totals[:at].sum(), 1.0)
+            spread = _spread(squares[held] / share, summed[held] - _PRIOR, seen[held] * share, days)
+            p_values = count_tail(count[place], mean, spread * mean + mean**2 * spread / summed[held])
+            burst = held[p_values <= _OUTBREAK]
+            outbreaks.append((at, burst))
+            seen[burst] -= totals[at]
+            kept = ~np.isin(series, burst)
+            series, count = series[kept], count[kept]
+        seen += totals[at]
+        summed[series] += count
+        squares[series] += count**2 / max(totals[at], 1.0)
+    rows = np.concatenate([np.full(len(burst), at) for at, burst in outbreaks] or [np.zeros(0, np.int64)])
+    columns = np.concatenate([burst for _, burst in outbreaks] or [np.zeros(0, np.int64)])
+    short = np.bincount(columns, minlength=width)[columns] < _NEW_LEVEL
+    rows, columns = rows[short], columns[short]
+    left_out = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=counts.shape)
+    return (counts - counts.multiply(left_out)).tocsr(), left_out
+
+
+def _predicted(counts: Any, left_out: Any, totals: Doubles, off: Any, today: float) -> tuple[Doubles, Doubles]:
     """(series,) mean and variance of today's counts, from (days, series) before. `off`: (days + 1,), today last."""
-    total = totals.sum()
     summed = np.asarray(counts.sum(axis=0)).ravel() + _PRIOR
+    total = totals.sum() - left_out.T @ totals
     share = summed / (total + 1.0)
     alike = off[:-1] == off[-1]
     kind = np.asarray(counts[alike].sum(axis=0)).ravel()
     strength = _KIND_STRENGTH
-    same = (kind + strength * share) / (totals[alike].sum() + strength)
+    same = (kind + strength * share) / (totals[alike].sum() - left_out[alike].T @ totals[alike] + strength)
     mean = today * np.where(alike.sum() >= 7, same, share)
-    dispersion = _dispersion(counts, totals, share)
+    inverse = np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)
+    squares = np.asarray(counts.multiply(counts).T @ inverse).ravel() / share
+    days = int((totals > 0).sum()) - np.asarray(left_out.sum(axis=0)).ravel()
+    dispersion = _spread(squares, summed - _PRIOR, total * share, days)
     # Gamma posterior of the share: relative variance of one over the comments seen.
     return mean, dispersion * mean + mean**2 * dispersion / summed
 
 
-def _dispersion(counts: Any, totals: Doubles, share: Doubles) -> Doubles:
-    """(series,) variance over mean in the past, at least 1; of series that were seen rarely, near 1."""
-    # Pearson's statistic without the dense matrix: sum of (c - e)^2 / e = sum of c^2 / e - 2 sum of c + sum of e.
-    inverse = np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0)
-    squares = np.asarray(counts.multiply(counts).T @ inverse).ravel() / share
-    pearson = squares - 2 * np.asarray(counts.sum(axis=0)).ravel() + totals.sum() * share
-    freedom = max(int((totals > 0).sum()) - 1, 1)
+def _spread(squares: Doubles, summed: Doubles, expected: Doubles, days: Doubles) -> Doubles:
+    """(series,) variance over mean in the past, at least 1; of series that were seen rarely, near 1.
+
+    Pearson's statistic without the dense matrix: sum of (c - e)^2 / e = sum of c^2 / e (`squares`) - 2 sum of c
+    (`summed`) + sum of e (`expected`).
+    """
+    freedom = np.maximum(days - 1, 1)
     prior = 10.0
-    return np.asarray(np.maximum(1.0, (pearson + prior) / (freedom + prior)))
+    return np.asarray(np.maximum(1.0, (squares - 2 * summed + expected + prior) / (freedom + prior)))
 
 
 @dataclass(frozen=True, slots=True)

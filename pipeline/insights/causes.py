@@ -9,8 +9,8 @@ from scipy import stats
 
 from pipeline.insights.seasons import Doubles
 from pipeline.insights.series import Family, Membership, Series
-from pipeline.insights.significance import adjusted
-from pipeline.insights.table import Ints
+from pipeline.insights.significance import adjusted, discoveries
+from pipeline.insights.table import Ints, Mask
 
 _RATE = 0.01
 _LEAST = 3  # comments that a cause must account for
@@ -83,11 +83,12 @@ class Causes:
 def find_causes(
     members: Membership, target: Ints, rest: Ints, *, rate: float = _RATE, without: Sequence[str] = ()
 ) -> Causes:
-    """What rows `target` have in common against rows `rest`. `without`: attributes that the choice was made by."""
+    """What rows `target` have in common against rows `rest`. `without`: what the choice was made by, such as `shop`."""
     inside = np.asarray(members.matrix[target].sum(axis=0)).ravel()
     outside = np.asarray(members.matrix[rest].sum(axis=0)).ravel()
-    likely = np.flatnonzero(inside >= max(_LEAST, _LEAST_SHARE * len(target)))
-    skipped = set(without)
+    least = max(_LEAST, _LEAST_SHARE * len(target))
+    likely = np.flatnonzero(inside >= least)
+    skipped = {name.replace("aspect.", "aspect ", 1) for name in without}
     likely = np.array(
         [i for i in likely if not skipped & {name for name, _ in members.series[i].parts}], dtype=np.int64
     )
@@ -96,7 +97,7 @@ def find_causes(
     a, c = inside[likely], outside[likely]
     n, m = len(target), len(rest)
     p_values = _fisher(a, c, n, m)
-    q_values = _by_family(members, likely, p_values)
+    q_values = _in_two_stages(members, likely, p_values, inside + outside >= least, rate)
     evidence = _g_squared(a, c, n, m)
     found = []
     for j, i in enumerate(likely):
@@ -115,13 +116,27 @@ def find_causes(
     return Causes(tuple(_plain(where)[:_MOST]), tuple(_distinct(what)[:_MOST]))
 
 
-def _by_family(members: Membership, likely: Ints, p_values: Doubles) -> Doubles:
-    """q-values within each family, whose whole size counts and not only what was frequent enough to be looked at."""
+def _in_two_stages(members: Membership, likely: Ints, p_values: Doubles, possible: Mask, rate: float) -> Doubles:
+    """q-values: which attributes tell anything at all, then which of their values (Benjamini and Bogomolov 2014).
+
+    In each family by itself, and not by all values in one: thousands of housing estates would drown the one batch of
+    six that a true cause is. Values that are too rare to be a cause whatever they were found in are no tests
+    (Gilbert 2005): `possible`: (series,) of all.
+    """
     found = np.ones(len(likely))
-    families = members.families[likely]
-    for family in np.unique(families):
-        at = np.flatnonzero(families == family)
-        found[at] = np.minimum(adjusted(p_values[at]) * members.family_sizes[likely[at]] / len(at), 1.0)
+    # A value that is frequent enough in the target is so in all: every group of a likely one is counted.
+    sizes = np.bincount(members.groups[possible], minlength=int(members.groups.max()) + 1)
+    for family in np.unique(members.families[likely]):
+        groups = np.unique(members.groups[possible & (members.families == family)])
+        ats = [np.flatnonzero(members.groups[likely] == group) for group in groups]
+        within = [
+            np.minimum(adjusted(p_values[at]) * sizes[group] / max(len(at), 1), 1.0)
+            for group, at in zip(groups, ats, strict=True)
+        ]
+        # Of Simes' p-value of a group, which is the smallest q-value in it.
+        chosen = discoveries(np.array([float(values.min(initial=1.0)) for values in within]), rate)
+        for k in np.flatnonzero(chosen):
+            found[ats[k]] = np.minimum(within[k] * len(groups) / chosen.sum(), 1.0)
     return found
 
 

@@ -17,6 +17,7 @@ from pipeline.insights.trends import Period, rows_of
 _OVERLAP = 0.5  # of the smaller of two sets of comments
 _SAME = 0.3  # Jaccard similarity of terms' comments that are told together
 _IMPURE = 0.3  # of a burst's comments that would have come anyway
+_RARE = 0.02  # the same, of a sign that is enough by itself
 _REST_DAYS = 28
 _MOST = 50  # incidents of a day
 _MOST_SIGNS = 200  # bursts that are looked at for one incident
@@ -69,7 +70,7 @@ def find_incidents(table: FeedbackTable, members: Membership, day: date, *, rate
             burst_of(members, base, int(passed[k]), counts, float(weighed[passed[k]] / base.tests[passed[k]]))
             for k in together
         ]
-        rows = _core(bursts, [sets[k] for k in together])
+        rows = _core(members, bursts, [sets[k] for k in together])
         found.append((bursts, rows))
         counts -= np.asarray(members.matrix[rows].sum(axis=0)).ravel()
         left = np.setdiff1d(left, rows)
@@ -92,7 +93,9 @@ def _joined(incidents: Sequence[Incident], members: Membership, rest: Ints) -> l
             continue
         other = kept[same]
         # A broad burst, such as all of a shop's comments, is a sign of the incident but not what it is made of.
-        rows = np.union1d(other.rows, incident.rows) if _pure(incident.bursts[0]) else other.rows
+        rows = other.rows
+        if _pure(incident.bursts[0]):
+            rows = np.union1d(rows, _surely(members, incident.rows, (*other.bursts, *incident.bursts)))
         causes = find_causes(members, rows, np.setdiff1d(rest, rows))
         kept[same] = Incident(incident.day, (*other.bursts, *incident.bursts), rows, causes)
     return kept
@@ -111,7 +114,22 @@ def _overlap(one: Ints, other: Ints) -> float:
     return len(np.intersect1d(one, other)) / max(min(len(one), len(other)), 1)
 
 
-def _core(bursts: Sequence[Burst], sets: Sequence[Ints]) -> Ints:
+def _surely(members: Membership, rows: Ints, bursts: Sequence[Burst]) -> Ints:
+    """Of the rows those that a sign tells which hardly occurs elsewhere, or two signs about different things.
+
+    One sign of which a third would have come anyway is no reason: on a day with 38 comments about payments in a mini
+    program it joined everything bad that was said there, 12 comments about food and riders. Of 20 planted incidents'
+    first days, 608 of 711 comments named were planted ones without this, 568 of 591 with it.
+    """
+    signs = [burst for burst in bursts if _pure(burst)]
+    held = np.asarray(members.matrix[rows][:, [burst.index for burst in signs]].todense()) > 0
+    rare = held[:, [burst.expected <= _RARE * burst.count for burst in signs]].any(axis=1)
+    names = [{part if part[0] == "term" else part[0] for part in burst.series.parts} for burst in signs]
+    apart = np.array([[not one & other for other in names] for one in names], dtype=np.int64).reshape(len(signs), -1)
+    return np.asarray(rows[rare | ((held @ apart * held) > 0).any(axis=1)])
+
+
+def _core(members: Membership, bursts: Sequence[Burst], sets: Sequence[Ints]) -> Ints:
     """The comments that an incident is about: of bursts that hardly anything else is in, terms before all."""
     pure = [i for i, burst in enumerate(bursts) if _pure(burst)]
     if not pure:
@@ -123,4 +141,4 @@ def _core(bursts: Sequence[Burst], sets: Sequence[Ints]) -> Ints:
         shared = len(np.intersect1d(first, sets[i]))
         if shared >= _SAME * (len(first) + len(sets[i]) - shared):
             core = np.union1d(core, sets[i])
-    return core
+    return np.union1d(first, _surely(members, core, bursts))

@@ -17,11 +17,11 @@ import pyarrow as pa
 from pipeline.columns import ColumnMap, parse_time, require_columns, text_of
 from pipeline.errors import DataError, FeedbackError
 from pipeline.gold import LabelMistake, parse_gold
-from pipeline.insights.series import DERIVED
+from pipeline.insights.attribute_cells import METADATA, AttributeCells, metadata_of
+from pipeline.insights.plausible_times import far_away, in_the_future
 from pipeline.insights.table import NOT_MENTIONED, Aspects, Categories, FeedbackTable, Floats, Ints, Times
 from pipeline.parquet_rows import table_rows
 from pipeline.prepare import prepare
-from pipeline.privacy import mask
 from pipeline.readers import RowFile
 from pipeline.rows import BAD_ROW, Row
 from pipeline.schema import Kind, LabelSchema
@@ -51,8 +51,6 @@ _NO_ATTRIBUTE = {
 }
 """Columns that say nothing about where a comment comes from, or too much about whom."""
 
-_MOST_VALUES = 2000
-_ROWS_A_VALUE = 3  # a column with more distinct values than a third of its rows is an identifier
 _SHOWN = 5
 
 
@@ -65,6 +63,7 @@ class ReadOptions:
     columns: ColumnMap = field(default_factory=ColumnMap)
     prefix: str = ""  # that scoring put before its columns
     attributes: tuple[str, ...] | None = None  # None: every column that looks like one
+    now: datetime | None = None  # with its zone; None: what the clock says
 
 
 @dataclass
@@ -77,6 +76,9 @@ class ReadReport:
     times_missing: int = 0
     times_unread: int = 0
     times_without_zone: int = 0
+    times_future: int = 0
+    times_far_away: int = 0
+    metadata_unread: int = 0
     labels_unknown: dict[str, int] = field(default_factory=dict)  # task -> cells
     embeddings_missing: int = 0
     ids_repeated: int = 0
@@ -98,6 +100,16 @@ class ReadReport:
             )
         if self.times_without_zone:
             told.append(f"{_rows(self.times_without_zone)} with a time without a zone, taken as {timezone.key}")
+        for count, where in (
+            (self.times_future, "in the future"),
+            (self.times_far_away, "years away from all others"),
+        ):
+            if count:
+                told.append(
+                    f"{_rows(count)} with a time {where}: kept for topics, not counted over time; correct the times"
+                )
+        if self.metadata_unread:
+            told.append(f"{_rows(self.metadata_unread)} whose {METADATA} is no JSON object: read without it")
         for task, count in self.labels_unknown.items():
             told.append(f"{_rows(count)} with a label of {task} that the schema does not know, taken as unlabelled")
         if self.ids_repeated:
@@ -106,10 +118,14 @@ class ReadReport:
 
     def to_dict(self) -> dict[str, Any]:
         left = {why: {"rows": len(rows), "first": rows[:_SHOWN]} for why, rows in self.left_out.items()}
-        counts = ("times_missing", "times_unread", "times_without_zone", "embeddings_missing", "ids_repeated")
-        return {"rows": self.rows, "kept": self.kept, "left_out": left, "labels_unknown": self.labels_unknown} | {
-            name: getattr(self, name) for name in counts
+        counts = {
+            name: getattr(self, name)
+            for name in (
+                *("times_missing", "times_unread", "times_without_zone", "times_future", "times_far_away"),
+                *("metadata_unread", "embeddings_missing", "ids_repeated"),
+            )
         }
+        return {"rows": self.rows, "kept": self.kept, "left_out": left, "labels_unknown": self.labels_unknown} | counts
 
 
 def _rows(count: int) -> str:
@@ -174,7 +190,7 @@ class _Rows:
         self._times: list[int | None] = []
         self._labels: dict[str, list[Any]] = {task.name: [] for task in options.schema.tasks}
         self._numbers: dict[str, dict[int, float]] = {}
-        self._attributes: dict[str, dict[int, str]] = {}
+        self._attributes = AttributeCells(options.attributes)
         self._embeddings: dict[int, Any] = {}
         self._moments: dict[str, dict[int, int]] = {}
         self._customers: dict[int, str] = {}
@@ -248,12 +264,29 @@ class _Rows:
             elif plain == _CUSTOMER:
                 self._customers[at] = str(cell)
                 if self._options.attributes is not None:
-                    self._attribute(name, cell, at)
-            elif name == "metadata" and isinstance(cell, Mapping):
-                for key, value in cell.items():
-                    self._attribute(str(key), value, at)
+                    self._attributes.add(name, cell, at)
+            elif name == METADATA:
+                self._metadata(row, cell, at)
             elif self._may_be_attribute(plain):
-                self._attribute(name, cell, at)
+                self._attributes.add(name, cell, at)
+
+    def _metadata(self, row: Row, cell: Any, at: int) -> None:
+        """Taken apart; a column that is called as a key is, holds what counts."""
+        try:
+            found = metadata_of(cell)
+        except ValueError:
+            self._report.metadata_unread += 1
+            return
+        if found is None:
+            self._attributes.add(METADATA, cell, at)
+            return
+        for key, value in found.items():
+            if key in row or key in self._tasks:
+                continue
+            if key in _NUMBERS:
+                self._number(key, value, at)
+            elif self._may_be_attribute(key.lower()):
+                self._attributes.add(key, value, at)
 
     def _may_be_attribute(self, name: str) -> bool:
         if self._options.attributes is not None:
@@ -266,12 +299,6 @@ class _Rows:
             self._numbers.setdefault(name, {})[at] = float(cell)
         except (TypeError, ValueError):
             return
-
-    def _attribute(self, name: str, cell: Any, at: int) -> None:
-        wanted = self._options.attributes
-        if (wanted is not None and name not in wanted) or not isinstance(cell, str | int) or cell == "":
-            return
-        self._attributes.setdefault(name, {})[at] = str(cell).strip()
 
     def table(self) -> FeedbackTable:
         count = len(self.ids)
@@ -286,32 +313,23 @@ class _Rows:
         return FeedbackTable(
             ids=tuple(self.ids),
             texts=tuple(self._texts),
-            times=_times(self._times),
+            times=self._plausible(_times(self._times)),
             timezone=self._options.timezone,
             labels=labels,
             numbers={name: _column(cells, count) for name, cells in self._numbers.items()},
             aspects=None if aspects is None else _aspects(self._labels[aspects.name], aspects.keys),
-            attributes=self._attribute_columns(count),
+            attributes=self._attributes.columns(count),
             embeddings=self._embedding_array(count),
             moments={name: _times(cells.get(i) for i in range(count)) for name, cells in self._moments.items()},
             customers=self._customer_codes(count),
         )
 
-    def _attribute_columns(self, count: int) -> dict[str, Categories]:
-        wanted = self._options.attributes
-        missing = [name for name in wanted or () if name not in self._attributes]
-        if missing:
-            found = ", ".join(self._attributes) or "none"
-            raise DataError("column_missing", f"no row has the attribute {missing[0]!r}; found: {found}")
-        columns = {}
-        for name, cells in self._attributes.items():
-            distinct = set(cells.values())
-            most = min(_MOST_VALUES, max(2, len(cells) // _ROWS_A_VALUE))
-            if wanted is None and name not in DERIVED and not 2 <= len(distinct) <= most:
-                continue
-            shown = {value: mask(value).text for value in distinct}
-            columns[name] = Categories.of(shown[cells[i]] if i in cells else None for i in range(count))
-        return columns
+    def _plausible(self, times: Times) -> Times:
+        future = in_the_future(times, self._options.now or datetime.now(UTC))
+        kept = np.where(future, np.datetime64("NaT"), times)
+        remote = far_away(kept)
+        self._report.times_future, self._report.times_far_away = int(future.sum()), int(remote.sum())
+        return np.where(remote, np.datetime64("NaT"), kept)
 
     def _customer_codes(self, count: int) -> Ints | None:
         """Which rows are of one customer: whose they are is not kept."""

@@ -18,6 +18,7 @@ Doubles = npt.NDArray[np.float64]
 
 LEAST_DAYS = 14
 _HALF_LIFE = 28.0  # days: older ones count half
+_FITTED = 728  # days: what is older would weigh less than 1e-7, and takes time
 _WEEKS = 3  # of history before each weekday has a factor of its own
 _LEAST_HOLIDAYS = 2  # before holidays have one
 
@@ -81,22 +82,27 @@ def design(days: list[date], *, history: int) -> Doubles:
     return found[:, seen]
 
 
-def expected_counts(series: DailyCounts, *, ahead: int) -> tuple[Doubles, float]:
+def expected_counts(series: DailyCounts, *, ahead: int, without: Mask | None = None) -> tuple[Doubles, float]:
     """(days + ahead,) counts that a quasi-Poisson regression expects, and its dispersion (variance over mean, >= 1).
 
-    Recent days weigh more, so that the level follows. Raises DataError `too_few_days`.
+    Recent days weigh more, so that the level follows; those of two years and more ago not at all. `without`: (days,)
+    days that the regression is not to learn from. Raises DataError `too_few_days`.
     """
     history = len(series)
-    if history < LEAST_DAYS:
-        raise DataError("too_few_days", f"expected at least {LEAST_DAYS} days of comments; found {history}")
-    matrix = design(series.days(ahead), history=history)
-    if not series.counts.any():
+    known = np.ones(history, dtype=np.bool_) if without is None else ~without
+    if known.sum() < LEAST_DAYS:
+        raise DataError("too_few_days", f"expected at least {LEAST_DAYS} days of comments; found {known.sum()}")
+    known[: max(history - _FITTED, 0)] = False
+    counts = series.counts[known]
+    if not counts.any():
         return np.zeros(history + ahead), 1.0
-    age = np.arange(history)[::-1]
-    weights = 0.5 ** (age / _HALF_LIFE)
-    fitted = np.exp(np.clip(matrix @ _fit(matrix[:history], series.counts, weights), -12, 25))
+    matrix = design(series.days(ahead), history=history)
+    weights = 0.5 ** (np.arange(history)[::-1][known] / _HALF_LIFE)
+    matrix = matrix[:, np.any(matrix[:history][known] != 0, axis=0)]
+    fitted = np.exp(np.clip(matrix @ _fit(matrix[:history][known], counts, weights), -12, 25))
     freedom = max(weights.sum() - matrix.shape[1], 1.0)
-    pearson = (series.counts - fitted[:history]) ** 2 / np.maximum(fitted[:history], 1e-9)
+    expected = fitted[:history][known]
+    pearson = (counts - expected) ** 2 / np.maximum(expected, 1e-9)
     return fitted, max(1.0, float((weights * pearson).sum() / freedom))
 
 

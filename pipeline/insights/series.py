@@ -59,6 +59,13 @@ class Membership:
         return np.asarray(np.bincount(self.families)[self.families], dtype=np.int64)
 
     @cached_property
+    def groups(self) -> Ints:
+        """(series,) number of what each is a value of: an attribute, two of them, a task, an aspect; terms are one."""
+        index: dict[tuple[Family, tuple[str, ...]], int] = {}
+        names = ((series.family, tuple(name for name, _ in series.parts)) for series in self.series)
+        return np.array([index.setdefault(name, len(index)) for name in names], dtype=np.int64)
+
+    @cached_property
     def tests(self) -> "np.ndarray[Any, np.dtype[np.float64]]":
         """(series,) as how many tests each counts where all families share a false discovery rate evenly."""
         return (self.family_sizes * len(np.unique(self.families))).astype(np.float64)

@@ -1,4 +1,10 @@
-"""Which topic of today is which of before: by the words that they are made of, matched one to one."""
+"""Which topic of today is which of before: by the words that they are made of, matched one to one.
+
+A topic must be like what it was last time and like what it was when it got its id: else it drifts, a little from file
+to file, from one matter to another under one id, and the new matter never is new. On 7,136 comments to restaurants in
+three growing cuts, topics that stayed what they were had 0.74 and more with their last form and 0.69 with their first;
+the one that had become another 0.59, then 0.47 and 0.22.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,17 +22,19 @@ from pipeline.insights.table import Ints
 from pipeline.insights.terms import Terms
 
 _TERMS = 100  # that a topic is remembered by
-_SAME = 0.4  # cosine of the words' weights above which a topic is the same one
+_SAME = 0.6  # cosine of the words' weights with its last form from which on a topic may be the same one …
+_SAME_FIRST = 0.5  # … and with its first
 _VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class TopicProfile:
-    """What a topic is recognised by. `terms`: word -> weight, together of length 1."""
+    """What a topic is recognised by. `terms`: word -> weight, together of length 1; `first`: when it got its id."""
 
     id: str
     name: str
     terms: Mapping[str, float]
+    first: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,10 @@ class TopicMemory:
     next: int = 1
 
     def to_dict(self) -> dict[str, Any]:
-        topics = [{"id": topic.id, "name": topic.name, "terms": dict(topic.terms)} for topic in self.topics]
+        topics = [
+            {"id": topic.id, "name": topic.name, "terms": dict(topic.terms), "first": dict(topic.first)}
+            for topic in self.topics
+        ]
         return {"version": _VERSION, "next": self.next, "topics": topics}
 
 
@@ -46,7 +57,13 @@ def read_memory(path: Path) -> TopicMemory:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         topics = tuple(
-            TopicProfile(str(topic["id"]), str(topic["name"]), {str(k): float(v) for k, v in topic["terms"].items()})
+            # What was written before first forms were kept has its last one for it.
+            TopicProfile(
+                str(topic["id"]),
+                str(topic["name"]),
+                _weights(topic["terms"]),
+                _weights(topic.get("first") or topic["terms"]),
+            )
             for topic in body["topics"]
         )
         if body["version"] != _VERSION:
@@ -76,19 +93,18 @@ def profiles(terms: Terms, codes: Ints, count: int, phrases: Sequence[Sequence[P
         best = np.argsort(-weight, kind="stable")[:_TERMS]
         length = float(np.linalg.norm(weight[best])) or 1.0
         name = "、".join(phrase.text for phrase in phrases[i][:3])
-        found.append(
-            TopicProfile("", name, {terms.names[j]: round(float(weight[j]) / length, 5) for j in best if weight[j] > 0})
-        )
+        words = {terms.names[j]: round(float(weight[j]) / length, 5) for j in best if weight[j] > 0}
+        found.append(TopicProfile("", name, words, words))
     return found
 
 
 def assign_ids(found: Sequence[TopicProfile], memory: TopicMemory) -> tuple[list[str], TopicMemory, list[bool]]:
     """Ids of the topics, the memory with them in it, and which are new. Matching is one to one and best in all."""
-    likeness = np.array([[_cosine(one.terms, other.terms) for other in memory.topics] for one in found])
+    likeness = np.array([[_likeness(one, other) for other in memory.topics] for one in found])
     ids = [""] * len(found)
     if memory.topics and found:
         for i, j in zip(*linear_sum_assignment(-likeness), strict=True):
-            if likeness[i, j] >= _SAME:
+            if likeness[i, j] > 0:
                 ids[int(i)] = memory.topics[int(j)].id
     following = memory.next
     new = [not given for given in ids]
@@ -98,8 +114,19 @@ def assign_ids(found: Sequence[TopicProfile], memory: TopicMemory) -> tuple[list
             following += 1
     kept = {topic.id: topic for topic in memory.topics}
     for given, profile in zip(ids, found, strict=True):
-        kept[given] = TopicProfile(given, profile.name, profile.terms)
+        first = kept[given].first if given in kept else profile.first
+        kept[given] = TopicProfile(given, profile.name, profile.terms, first)
     return ids, TopicMemory(tuple(kept.values()), following), new
+
+
+def _likeness(now: TopicProfile, before: TopicProfile) -> float:
+    """With the last form; 0 where they are not the same topic."""
+    last = _cosine(now.terms, before.terms)
+    return last if last >= _SAME and _cosine(now.terms, before.first) >= _SAME_FIRST else 0.0
+
+
+def _weights(body: Mapping[str, Any]) -> dict[str, float]:
+    return {str(word): float(weight) for word, weight in body.items()}
 
 
 def _cosine(one: Mapping[str, float], other: Mapping[str, float]) -> float:

@@ -24,6 +24,8 @@ _ROUNDS = 3
 _ANCHOR_SHARES = (0.003, 0.1)  # of the comments that hold an anchor word
 _LEAST_ANCHOR = 5  # comments
 
+NO_TOPICS = "no two comments share a word that says anything, so that there are no topics; give more comments"
+
 
 @dataclass(frozen=True, eq=False)
 class Topic:
@@ -81,15 +83,20 @@ def find_topics(
     memory: TopicMemory | None = None,
     weights: HotnessWeights | None = None,
 ) -> Topics:
-    """Topics of a table; those that `memory` knows keep their ids."""
+    """Topics of a table; those that `memory` knows keep their ids. None where NO_TOPICS says why."""
+    remembered = memory or TopicMemory()
+    if not terms.names:
+        return Topics((), np.full(len(table), -1, dtype=np.int64), remembered)
     space = read_space(terms, table.embeddings, seed=seed)
     wanted = count or default_count(len(table))
     codes = _clustered(space, _start(space, terms, wanted, memory))
+    if not (codes >= 0).any():
+        return Topics((), codes, remembered)
     _, codes = np.unique(codes, return_inverse=True) if (codes >= 0).all() else _compact(codes)
     found = int(codes.max()) + 1
     phrases = key_phrases(terms, codes, found)
     of_topic = profiles(terms, codes, found, phrases)
-    ids, remembered, new = assign_ids(of_topic, memory or TopicMemory())
+    ids, remembered, new = assign_ids(of_topic, remembered)
     rows = [np.flatnonzero(codes == i) for i in range(found)]
     heats = hotness(table, rows, weights)
     order = sorted(range(found), key=lambda i: (-heats[i].score, ids[i]))

@@ -1,7 +1,7 @@
 """Counts and rates over time, per label and attribute: what changed between two periods, and what is expected next."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,10 +12,12 @@ from pipeline.errors import DataError
 from pipeline.insights.seasons import Doubles, daily_counts
 from pipeline.insights.series import Membership, Series
 from pipeline.insights.significance import adjusted, discoveries
-from pipeline.insights.table import Days, FeedbackTable, Mask
+from pipeline.insights.table import Days, FeedbackTable, Ints, Mask
 
 CHANGE_RATE = 0.05
 _LEAST = 5
+_WITHIN = 0.8  # of a change's comments that a greater change holds which it is told with …
+_SAME = 0.5  # … or the Jaccard similarity of the two
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ class Change:
     interval: tuple[float, float]
     q_value: float
     certain: bool  # believed at the false discovery rate
+    also: tuple[Series, ...] = ()  # that changed with it and hold nearly the same comments
+
+    @property
+    def sure_size(self) -> float:
+        """Log of how much at least: of the bound of the interval that is nearer to no change, negative beyond it."""
+        low, high = self.interval
+        return float(np.log(low)) if self.ratio > 1 else -float(np.log(high))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -63,6 +72,7 @@ class Change:
             "interval": [round(bound, 3) for bound in self.interval],
             "q_value": self.q_value,
             "certain": self.certain,
+            "also": [series.name for series in self.also],
         }
 
 
@@ -107,6 +117,37 @@ def changes(
             )
         )  # fmt: skip
     return sorted(found, key=lambda change: (not change.certain, -abs(np.log(change.ratio)), change.series.name))
+
+
+def told_once(
+    found: Sequence[Change], table: FeedbackTable, members: Membership, before: Period, now: Period
+) -> list[Change]:
+    """Changes, what surely changed most first; certain ones with nearly the same comments as one, the others `also`."""
+    order = sorted(found, key=lambda change: (not change.certain, -change.sure_size, change.series.name))
+    place = {series: i for i, series in enumerate(members.series)}
+    columns = [members.matrix[rows_of(table.days, period)].tocsc() for period in (before, now)]
+    told: list[Change] = []
+    held: list[Ints] = []  # of each certain one of these, its comments in the period where it has more
+    for change in order:
+        column, i = columns[change.ratio > 1], place[change.series]
+        rows = column.indices[column.indptr[i] : column.indptr[i + 1]] if change.certain else np.zeros(0, np.int64)
+        alike = (
+            k
+            for k, other in enumerate(told)
+            if change.certain and (other.ratio > 1) == (change.ratio > 1) and _is_about(rows, held[k])
+        )
+        first = next(alike, None)
+        if first is None:
+            told.append(change)
+            held.append(rows)
+        else:
+            told[first] = replace(told[first], also=(*told[first].also, change.series))
+    return told
+
+
+def _is_about(rows: Ints, others: Ints) -> bool:
+    common = len(np.intersect1d(rows, others))
+    return common >= _WITHIN * len(rows) or common >= _SAME * (len(rows) + len(others) - common)
 
 
 def _counts(table: FeedbackTable, members: Membership, period: Period) -> tuple[Doubles, int]:

@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.errors import ConfigError
+from pipeline.schema import LabelSchema
 from serving.engine import Engine
 from serving.settings import ServeSettings
 from serving.store import insights, leases
@@ -121,7 +122,7 @@ class Watcher:
             _LOGGER.error("insights_failed", extra={"fields": {"why": why}})
 
 
-def is_wanted(settings: ServeSettings) -> bool:
+def is_wanted(settings: ServeSettings, schema: LabelSchema) -> bool:
     """Whether to look: where it was asked for, or where what it needs is installed and nobody forbade it.
 
     Raises ConfigError `extra_missing` where it was asked for in vain, and what is wrong with the rules.
@@ -131,9 +132,9 @@ def is_wanted(settings: ServeSettings) -> bool:
     if asked and missing:
         raise ConfigError("extra_missing", f"insights need {missing[0]}; install them with: pip install '.[insights]'")
     if settings.alerts is not None:
-        from pipeline.insights.alert_rules import load_rules
+        from pipeline.insights.alert_rules import check_labels, load_rules
 
-        load_rules(settings.alerts)
+        check_labels(load_rules(settings.alerts), schema)
     return not missing if settings.insights is None else settings.insights
 
 

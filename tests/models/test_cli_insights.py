@@ -131,3 +131,40 @@ def test_mistakes_are_told(scored: Path, args: tuple[str, ...], message: str) ->
     with pytest.raises(FeedbackError) as caught:
         run(args[0], scored, *args[1:])
     assert message in caught.value.message
+
+
+def test_one_comment_has_no_topics_and_is_told_why(tmp_path: Path) -> None:
+    one = tmp_path / "one.jsonl"
+    one.write_text('{"id": "1", "text": "杯子漏水", "created_at": "2025-03-03T10:00:00+08:00"}\n', encoding="utf-8")
+    assert documents("topics", one, "--no-embeddings")["topics"] == []
+    assert "No topics: no two comments share a word" in run("topics", one, "--no-embeddings")
+
+
+def test_a_region_is_no_cause_of_what_was_chosen_by_its_shop(scored: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in scored.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        row["region"] = "north" if row["shop"] < "S06" else "south"
+    path = tmp_path / "regions.jsonl"
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    found = documents("causes", path, "--filter", "shop=S03", "--filter", "from=2025-04-11")
+    assert not any("region" in cause["cause"] for cause in found["causes"]["where"])
+
+
+def test_too_few_days_for_base_lines_are_told(scored: Path) -> None:
+    args = ("alerts", scored, "--filter", "from=2025-04-11")
+    left_out = documents(*args)["rules_left_out"]
+    assert left_out["incident"] == "its base line takes 14 days before 2025-04-11; there are 0"
+    assert {"incident", "safety", "negative comments rise"} <= left_out.keys()
+    assert "rule safety left out: its base line takes 14 days before 2025-04-11" in run(*args)
+
+
+def test_rules_of_ones_own_are_checked_against_the_labels(scored: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[[rules]]\nname = 'r'\nmetric = 'count'\nabove = 9\nfilter = { category = 'refnd' }\n", "utf-8")
+    with pytest.raises(FeedbackError, match="did you mean 'refund'"):
+        run("alerts", scored, "--rules", rules)
+
+
+def test_an_incident_is_told_with_as_many_comments_as_are_named(scored: Path) -> None:
+    (alert,) = documents("alerts", scored)["alerts"]
+    assert alert["value"] == alert["messages"] == len(alert["ids"])

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.insights.alert_rules import Metric, load_rules, rules_from_dict
+from pipeline.insights.alert_rules import Metric, check_labels, load_rules, rules_from_dict
 from pipeline.resources import shipped
+from pipeline.schema import LabelSchema
 
 GOOD: dict[str, Any] = {"name": "refunds", "metric": "count", "filter": {"category": "refund"}, "above": 20}
 
@@ -40,6 +41,13 @@ def test_what_is_left_out_has_a_default() -> None:
             {"metric": "satisfaction", "above": None, "chance": 0.01},
             "a base line is kept for count, share and incident",
         ),
+        (
+            {"metric": "negative_share", "above": 60},
+            "above: negative_share is between 0 and 1, such as 0.6 for 60 %; found",
+        ),
+        ({"metric": "share", "above": None, "below": 0}, "below: share is between 0 and 1"),
+        ({"metric": "satisfaction", "above": None, "below": 60}, "below: satisfaction is between 1 and 5; found 60"),
+        ({"above": -1}, "above: count is 0 and more; found -1, which it never passes"),
         ({"metric": "incident"}, "an incident takes chance, cool_down and least alone"),
     ],
 )
@@ -60,3 +68,39 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_rules(tmp_path / "none.toml")
     assert caught.value.code == "alerts_missing"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (
+            {"category": "refnd"},
+            "'refunds' filter.category: task 'category' has no label 'refnd'; did you mean 'refund'?",
+        ),
+        ({"category": ["refund", "退款售后"]}, "filter.category: "),
+        ({"urgency": "urgent"}, "filter.urgency: task 'urgency' has no label 'urgent'"),
+        (
+            {"aspect.servce": "negative"},
+            "filter.aspect.servce: task 'aspects' has no label 'servce'; did you mean 'service'",
+        ),
+        ({"aspect.service": "bad"}, "filter.aspect.service: expected negative, neutral, positive; found 'bad'"),
+    ],
+)
+def test_labels_that_no_comment_can_have_are_told(wanted: dict[str, Any], message: str, schema: LabelSchema) -> None:
+    rules = rules_from_dict({"rules": [GOOD | {"filter": wanted}]})
+    with pytest.raises(ConfigError) as caught:
+        check_labels(rules, schema)
+    assert caught.value.code == "alerts_invalid"
+    assert message in caught.value.message
+
+
+def test_what_is_no_label_may_have_any_value(schema: LabelSchema) -> None:
+    wanted = {"shop": "S07", "category": "refund", "aspect.service": "negative", "text": "漏水"}
+    check_labels(rules_from_dict({"rules": [GOOD | {"filter": wanted}]}), schema)
+    check_labels(load_rules(shipped("data", "alerts.toml")), schema)
+
+
+def test_a_labels_name_is_told_its_key(schema: LabelSchema) -> None:
+    label = schema.task("category").label("refund")
+    with pytest.raises(ConfigError, match=f"expected the label's key 'refund'; found '{label.zh}'"):
+        check_labels(rules_from_dict({"rules": [GOOD | {"filter": {"category": label.zh}}]}), schema)

@@ -1,5 +1,6 @@
 """Counts by day: seasons, forecasts and how often their intervals hold."""
 
+import warnings
 from datetime import date, timedelta
 
 import numpy as np
@@ -73,3 +74,23 @@ def test_better_than_the_same_day_of_last_week() -> None:
     assert test.error is not None
     assert test.naive_error is not None
     assert test.error < test.naive_error
+
+
+def test_days_left_out_teach_nothing() -> None:
+    seen = np.array([20.0 + i % 3 for i in range(40)])
+    plain, _ = expected_counts(DailyCounts(FIRST, seen), ahead=1)
+    seen[-5:] = 90
+    left_out = np.arange(40) >= 35
+    expected, dispersion = expected_counts(DailyCounts(FIRST, seen), ahead=1, without=left_out)
+    assert expected[-1] == pytest.approx(plain[-1], rel=0.05)
+    assert dispersion == 1.0
+    with pytest.raises(DataError, match="expected at least 14 days of comments; found 5"):
+        expected_counts(DailyCounts(FIRST, seen), ahead=1, without=~left_out)
+
+
+def test_a_series_of_decades_is_fitted_on_its_last_years() -> None:
+    seen = np.concatenate([np.full(20_000, 500.0), np.full(800, 20.0)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected, _ = expected_counts(DailyCounts(date(1968, 1, 1), seen), ahead=7)
+    assert expected[-7:] == pytest.approx(np.full(7, 20.0), rel=0.01)

@@ -9,8 +9,9 @@ import pytest
 from pipeline.errors import DataError
 from pipeline.insights.alert_rules import rules_from_dict
 from pipeline.insights.alerts import find_alerts
-from pipeline.insights.bursts import find_bursts
+from pipeline.insights.bursts import baseline, find_bursts
 from pipeline.insights.causes import find_causes
+from pipeline.insights.dependencies import determined_by
 from pipeline.insights.incidents import find_incidents
 from pipeline.insights.series import Membership, membership
 from pipeline.insights.table import Categories, FeedbackTable
@@ -137,3 +138,104 @@ def test_derived_attributes_explain_nothing(told: tuple[FeedbackTable, Membershi
     table, _ = told
     queue = replace(table, attributes=table.attributes | {"queue": Categories(("a",), np.zeros(len(table), np.int64))})
     assert all("queue" not in dict(series.parts) for series in membership(queue, None).series)
+
+
+@pytest.mark.parametrize("limit", [{"chance": 0.001}, {"above": 5}])
+def test_an_incident_that_runs_for_days_still_has_its_cause(
+    quiet: tuple[FeedbackTable, Membership], limit: dict[str, float]
+) -> None:
+    table = with_incident(quiet[0], count=60)
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    times = table.times.copy()
+    times[rows] -= (np.arange(60) % 5).astype("timedelta64[D]")
+    table = replace(table, times=times)
+    rules = rules_from_dict({"rules": [{"name": "sparks", "metric": "count", "filter": {"text": "冒火花"}} | limit]})
+    (alert,) = find_alerts(table, membership(table, read_terms(table.texts)), rules)
+    # All that was ever said of it is of this incident: against its own earlier days nothing stands out.
+    assert alert.causes.first is not None
+    assert alert.causes.first.series.name == "shop=S03"
+
+
+def test_columns_of_thousands_of_values_do_not_drown_a_cause(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = with_incident(quiet[0], count=10)
+    rng = np.random.default_rng(7)
+    many = {
+        name: Categories(tuple(f"{name}{i}" for i in range(800)), rng.integers(800, size=len(table)))
+        for name in ("estate", "device")
+    }
+    sixes = rng.integers(6, size=len(table))
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    sixes[rows[:6]] = 0  # six of ten against a sixth: sure among six values, chance among thousands
+    batch = {"batch": Categories(tuple("ABCDEF"), sixes)}
+    table = replace(table, attributes=many | batch)
+    causes = find_causes(membership(table, None), rows, np.setdiff1d(np.arange(len(table)), rows))
+    assert [cause.series.name for cause in causes.where] == ["batch=A"]
+
+
+def test_what_follows_from_the_filter_is_no_cause(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table, _ = quiet
+    region = Categories(("north", "south"), (table.attributes["shop"].codes >= 6).astype(np.int64))
+    table = replace(table, attributes=table.attributes | {"region": region})
+    assert determined_by(table, ["shop", "from"]) == ["region"]
+    assert determined_by(table, ["region", "category"]) == []
+    slips = region.codes.copy()
+    slips[:10] = 1 - slips[:10]
+    assert determined_by(
+        replace(table, attributes=table.attributes | {"region": Categories(region.values, slips)}), ["shop"]
+    ) == ["region"]
+
+
+def test_nothing_follows_from_values_that_come_once(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = quiet[0].take(np.arange(60))
+    order = Categories(tuple(map(str, range(60))), np.arange(60))
+    assert determined_by(replace(table, attributes=table.attributes | {"order": order}), ["order"]) == []
+
+
+def test_aspects_that_the_filter_chose_by_are_no_cause(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table, members = quiet
+    assert table.aspects is not None
+    rows = np.flatnonzero(table.aspects.is_polarity("service", -1))
+    causes = find_causes(members, rows, np.setdiff1d(np.arange(len(table)), rows), without=("aspect.service",))
+    assert causes.what
+    assert "aspect service" not in {name for cause in causes.what for name, _ in cause.series.parts}
+
+
+def test_an_incident_is_one_on_its_fifth_day_too(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = with_incident(quiet[0], count=60)
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    times = table.times.copy()
+    times[rows] -= (np.arange(60) % 5).astype("timedelta64[D]")
+    table = replace(table, times=times)
+    members = membership(table, read_terms(table.texts))
+    base = baseline(members, table.days, LAST)
+    spark = next(i for i, series in enumerate(members.series) if series.name == "火花")
+    # Four days of 12 each are left out of what is usual.
+    assert base.mean[spark] < 0.1
+    (incident,) = find_incidents(table, members, LAST)
+    assert {table.ids[i] for i in incident.rows} >= {table.ids[i] for i in rows[::5]}
+
+
+def test_what_bursts_for_two_weeks_is_usual(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = with_incident(quiet[0], count=240)
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    times = table.times.copy()
+    times[rows] -= (np.arange(240) % 20).astype("timedelta64[D]")
+    table = replace(table, times=times)
+    members = membership(table, read_terms(table.texts))
+    spark = next(i for i, series in enumerate(members.series) if series.name == "火花")
+    assert baseline(members, table.days, LAST).mean[spark] > 4
+
+
+def test_one_broad_sign_joins_nothing_to_an_incident(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = with_incident(quiet[0], count=14)
+    of_day = np.flatnonzero(table.days == np.datetime64(LAST))
+    others = [i for i in of_day if not table.ids[i].startswith("x")][:5]
+    shop, negative = table.attributes["shop"].codes.copy(), table.labels["sentiment"].codes.copy()
+    shop[others] = 3
+    negative[others] = 0  # the incident's shop and negative as it is, and about something else
+    column = table.attributes["shop"]
+    labels = table.labels | {"sentiment": Categories(table.labels["sentiment"].values, negative)}
+    attributes = table.attributes | {"shop": Categories(column.values, shop)}
+    table = replace(table, labels=labels, attributes=attributes)
+    (incident,) = find_incidents(table, membership(table, read_terms(table.texts)), LAST)
+    assert {table.ids[i] for i in incident.rows} == {f"x{i}" for i in range(14)}

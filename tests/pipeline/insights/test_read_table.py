@@ -1,6 +1,8 @@
 """Scored files into a table: every form that is written, and every row that is left out told."""
 
+import csv
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +144,74 @@ def test_an_attribute_asked_for_must_be_there(tmp_path: Path, schema: LabelSchem
         read(path, schema, attributes=("store",))
     table, _ = read(path, schema, attributes=("shop",))
     assert set(table.attributes) == {"shop"}
+
+
+def test_rows_with_impossible_times_are_kept_but_not_counted_over_time(tmp_path: Path, schema: LabelSchema) -> None:
+    rows = [ROWS[0] | {"id": f"r{i}", "created_at": f"2026-03-{1 + i % 28:02}T08:00:00+08:00"} for i in range(300)]
+    slips = [{"created_at": "2036-05-01 10:00"}, {"created_at": "0202-11-20"}, {"created_at": "1970-01-01"}]
+    path = write_jsonl(tmp_path / "a.jsonl", [*rows, *(ROWS[0] | slip for slip in slips)])
+    table, report = read(path, schema, now=datetime(2026, 4, 1, tzinfo=UTC))
+    assert len(table) == 303
+    assert (str(table.known_days.min()), str(table.known_days.max())) == ("2026-03-01", "2026-03-28")
+    assert (report.times_future, report.times_far_away) == (1, 2)
+    notes = " ".join(report.notes(ZONE))
+    assert "1 row with a time in the future: kept for topics, not counted over time; correct the times" in notes
+    assert "2 rows with a time years away from all others" in notes
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_whole_numbers_beside_gaps_are_attributes(tmp_path: Path, schema: LabelSchema, suffix: str) -> None:
+    # As pandas writes a column of integers with empty cells.
+    rows = [{"text": row["text"], "created_at": None, "branch": 12.0 if i % 2 else 7.0} for i, row in enumerate(ROWS)]
+    table = pa.Table.from_pylist([*rows, {"text": "退款慢", "branch": None}])
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(table, path)
+    else:
+        lines = [f"{row['text']},{'' if row['branch'] is None else row['branch']}" for row in table.to_pylist()]
+        path.write_text("\n".join(["text,branch", *lines]), encoding="utf-8")
+    found, _ = read(path, schema)
+    assert set(found.attributes["branch"].values) == {"7", "12"}
+    assert found.attributes["branch"].codes[-1] == -1
+
+
+def test_fractions_are_no_attribute_and_asking_for_them_says_so(tmp_path: Path, schema: LabelSchema) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [row | {"km": 1.5 if i % 2 else 2.0} for i, row in enumerate(ROWS)])
+    assert set(read(path, schema)[0].attributes) == {"shop"}
+    with pytest.raises(DataError, match=r"column 'km' holds numbers such as 1.5, and an attribute is text or whole"):
+        read(path, schema, attributes=("km",))
+
+
+METADATA = {"product": "杯", "shop": "另一家", "shelf": 4, "note": "长" * 65, "parts": ["盖"], "nps": 9, "answer": "好"}
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+def test_metadata_of_an_export_are_attributes(tmp_path: Path, schema: LabelSchema, form: str) -> None:
+    cells = [METADATA | {"product": "壶" if i % 2 else "杯", "shelf": 4 + i % 2} for i in range(6)]
+    texts = [json.dumps(cell, ensure_ascii=False) for cell in cells]
+    path = tmp_path / f"a.{form}"
+    if form == "jsonl":
+        write_jsonl(path, [row | {"metadata": cell} for row, cell in zip(ROWS, cells, strict=True)])
+    elif form == "parquet":
+        columns = {"text": [row["text"] for row in ROWS], "shop": [row["shop"] for row in ROWS], "metadata": texts}
+        pq.write_table(pa.table(columns), path)
+    else:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(
+                [("text", "shop", "metadata")]
+                + [(row["text"], row["shop"], cell) for row, cell in zip(ROWS, texts, strict=True)]
+            )
+    table, _ = read(path, schema)
+    # The column shop wins; what is long, no scalar or an answer is no attribute; the survey's mark is a number.
+    assert {name: set(column.values) for name, column in table.attributes.items()} == {
+        "shop": {"东门店", "西门店"},
+        "product": {"杯", "壶"},
+        "shelf": {"4", "5"},
+    }
+    assert table.numbers["nps"][0] == (3 if form == "jsonl" else 9)
+
+
+def test_metadata_that_cannot_be_read_are_told(tmp_path: Path, schema: LabelSchema) -> None:
+    rows = [ROWS[0] | {"metadata": "{broken"}, *ROWS[1:]]
+    _, report = read(write_jsonl(tmp_path / "a.jsonl", rows), schema)
+    assert "1 row whose metadata is no JSON object: read without it" in report.notes(ZONE)

@@ -61,6 +61,14 @@ def test_topics_keep_their_ids(told: tuple[FeedbackTable, Terms], tmp_path: Path
         assert max(overlap, key=lambda name: overlap[name]) == topic.id
 
 
+def test_nine_tenths_of_the_comments_keep_the_ids(told: tuple[FeedbackTable, Terms]) -> None:
+    table, terms = told
+    whole = find_topics(table, terms, count=6)
+    part = table.take(np.sort(np.random.default_rng(4).permutation(len(table))[: int(0.9 * len(table))]))
+    again = find_topics(part, read_terms(part.texts), count=6, memory=whole.memory)
+    assert {topic.id for topic in again.topics} == {topic.id for topic in whole.topics}
+
+
 def test_a_file_that_holds_no_topics(tmp_path: Path) -> None:
     path = tmp_path / "topics.json"
     assert read_memory(path).topics == ()
@@ -142,3 +150,12 @@ def test_a_place_is_a_name_of_a_place(told: tuple[FeedbackTable, Terms]) -> None
     issues = hot_issues(changed, terms, find_groups(changed, terms))
     (place,) = {issue.place for issue in issues if 0 in issue.group.rows}
     assert place == "幸福小区"
+
+
+@pytest.mark.parametrize("texts", [["只有这一条"], ["👍", "😀😀", "……"]])
+def test_comments_that_share_no_word_have_no_topics(texts: list[str]) -> None:
+    table = quiet_table(days=1, per_day=len(texts))
+    table = replace(table, texts=tuple(texts), embeddings=np.eye(len(texts), 4, dtype=np.float32))
+    found = find_topics(table, read_terms(texts))
+    assert found.topics == ()
+    assert found.codes.tolist() == [-1] * len(texts)

@@ -81,21 +81,30 @@ def test_alerts_reach_list_page_webhook_metric_and_log_once(
         server.process.wait(30)
 
 
-def test_rules_with_a_mistake_and_options_without_a_store_are_told_at_start(tmp_path: Path) -> None:
+def test_rules_with_a_mistake_and_options_without_a_store_are_told_at_start(
+    tmp_path: Path, schema: LabelSchema
+) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text("version = '1'\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"\[\[rules\]\]"):
-        is_wanted(ServeSettings(store="x.db", alerts=rules))
+        is_wanted(ServeSettings(store="x.db", alerts=rules), schema)
+    rules.write_text(
+        "[[rules]]\nname = 'r'\nmetric = 'count'\nabove = 9\nfilter = { category = 'refnd' }\n", encoding="utf-8"
+    )
+    with pytest.raises(ConfigError, match="no label 'refnd'; did you mean 'refund'"):
+        is_wanted(ServeSettings(store="x.db", alerts=rules), schema)
     with pytest.raises(ConfigError, match="give --store too"):
         ServeSettings(alerts=rules)
-    assert is_wanted(ServeSettings(store="x.db", insights=False)) is False
+    assert is_wanted(ServeSettings(store="x.db", insights=False), schema) is False
 
 
-def test_a_missing_extra_is_an_error_only_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_an_error_only_where_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, schema: LabelSchema
+) -> None:
     monkeypatch.setattr("serving.insights.watching.find_spec", lambda _: None)
-    assert is_wanted(ServeSettings(store="x.db")) is False
+    assert is_wanted(ServeSettings(store="x.db"), schema) is False
     with pytest.raises(ConfigError, match="insights"):
-        is_wanted(ServeSettings(store="x.db", insights=True))
+        is_wanted(ServeSettings(store="x.db", insights=True), schema)
 
 
 @pytest.mark.parametrize(
