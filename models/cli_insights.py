@@ -297,6 +297,7 @@ def report(  # noqa: PLR0917
     ] = None,
     lang: Annotated[str, typer.Option(help="zh or en.")] = "zh",
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    rules: Annotated[Path | None, typer.Option(help="Alert rules. [default: the shipped ones]")] = None,
     settings: Annotated[
         Path | None, typer.Option(help="SERVQUAL's dimensions and what to look at. [default: the shipped ones]")
     ] = None,
@@ -319,7 +320,9 @@ def report(  # noqa: PLR0917
     """
     from models.insight_report import Wanted, make_report, open_in_browser
 
-    wanted = Wanted(week=week, previous=previous, language=lang, settings=settings, schema=schema, output=output)
+    wanted = Wanted(
+        week=week, previous=previous, language=lang, settings=settings, rules=rules, schema=schema, output=output
+    )
     made = make_report(_open(locals()), wanted, model=model, embeddings=not no_embeddings, quiet=as_json)
     if show:
         open_in_browser(made.page)

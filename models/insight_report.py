@@ -10,6 +10,7 @@ from models.insight_session import Opened, with_embeddings
 from pipeline.atomic import write_text
 from pipeline.bilingual import LANGUAGES
 from pipeline.errors import UsageError
+from pipeline.insights.alert_rules import load_rules
 from pipeline.insights.report.previous import read_earlier
 from pipeline.insights.report.settings import load_settings, shipped_settings
 from pipeline.insights.report.week import Week, choose_week, parse_week, recent_part
@@ -18,6 +19,7 @@ from pipeline.insights.report_text.markdown import to_markdown
 from pipeline.insights.report_text.page import to_html
 from pipeline.insights.report_text.wording import Wording
 from pipeline.insights.report_text.writing import write_report
+from pipeline.resources import shipped
 from pipeline.schema import load_schema
 
 _PAGES = (".html", ".htm")
@@ -31,6 +33,7 @@ class Wanted:
     previous: Path | None = None
     language: str = "zh"
     settings: Path | None = None
+    rules: Path | None = None  # of alerts; None: the shipped ones
     schema: Path | None = None
     output: Path | None = None
 
@@ -64,7 +67,9 @@ def make_report(opened: Opened, wanted: Wanted, *, model: str | None, embeddings
     part = Opened(recent_part(table, week), opened.report, opened.seconds)
     if embeddings and len(part.table):
         part = with_embeddings(part, model, quiet=quiet)
-    found = weekly_report(table, part.table, part.read_terms(quiet=quiet), week, settings=settings, earlier=earlier)
+    rules = load_rules(shipped("data", "alerts.toml") if wanted.rules is None else wanted.rules)
+    terms = part.read_terms(quiet=quiet)
+    found = weekly_report(table, part.table, terms, week, settings=settings, rules=rules, earlier=earlier)
     say = Wording(wanted.language, load_schema(wanted.schema))
     left_out = sum(len(rows) for rows in opened.report.left_out.values())
     document = write_report(found, settings, say, file=paths[2].name, left_out=left_out)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.insights.alert_rules import AlertRule
 from pipeline.insights.report.desks import Desks, Handling, find_desks, find_handling
 from pipeline.insights.report.growth import Growth, find_growth
 from pipeline.insights.report.issues import Issue, find_issues, is_grave, tells_grave
+from pipeline.insights.report.pictures import Pictures, find_pictures
 from pipeline.insights.report.previous import KIND, VERSION, Earlier, FollowUp, Item, check_before, follow_up
 from pipeline.insights.report.satisfaction import Satisfaction, find_satisfaction
 from pipeline.insights.report.settings import ReportSettings
@@ -43,6 +45,7 @@ class WeeklyReport:
     negative: Share | None
     grave: Share | None
     growth: Growth
+    pictures: Pictures
     issues: tuple[Issue, ...]
     prevent: tuple[Issue, ...]
     alone: int
@@ -87,6 +90,7 @@ class WeeklyReport:
             "negative": None if self.negative is None else self.negative.to_dict(),
             "grave": None if self.grave is None else self.grave.to_dict(),
             "growth": self.growth.to_dict(),
+            "pictures": self.pictures.to_dict(),
             "hot_issues": [issue.to_dict() for issue in self.issues],
             "prevent_within_48h": [issue.to_dict() for issue in self.prevent],
             "critical_outside_issues": self.alone,
@@ -105,9 +109,11 @@ def weekly_report(
     week: Week,
     *,
     settings: ReportSettings,
+    rules: Sequence[AlertRule] = (),
     earlier: Earlier | None = None,
 ) -> WeeklyReport:
-    """`recent`: `recent_part` of the table, with embeddings where there are any; `terms`: its terms.
+    """`recent`: `recent_part` of the table, with embeddings where there are any; `terms`: its terms. `rules`: those
+    whose alerts of the week are told.
 
     Raises UsageError `previous_not_before`.
     """
@@ -138,6 +144,7 @@ def weekly_report(
         negative=_share(table, of_week, "negative") if _tells_sentiment(table) else None,
         grave=_share(table, of_week, "grave") if tells_grave(table) else None,
         growth=growth,
+        pictures=find_pictures(table, recent, members, week, first=span.period.first, rules=rules),
         issues=hot,
         prevent=tuple(prevent[:_PREVENTED]),
         alone=_alone(recent, week, issues),

@@ -95,7 +95,59 @@ class Table:
     tones: tuple[str, ...] = ()
 
 
-Block: TypeAlias = Bars | Splits | Chart | Card | Table
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One part of stacked columns. `tone`: bad, warn, mild, pale or good."""
+
+    name: str
+    tone: str
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """Columns over time, in layers from the axis up. `marked`: the last so many stand out."""
+
+    caption: str
+    told: str  # the same for those who do not see it
+    layers: tuple[Layer, ...]
+    labels: tuple[str, ...]  # first and last under the axis
+    marked: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRow:
+    """`cells`: what each tells, and how dark it is, 0 to 1; `total`: of the last seven."""
+
+    name: str
+    cells: tuple[tuple[str, float], ...]
+    total: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """Counts as tints, one row each. `head`: of the names and of the totals; `labels`: of the first and last column."""
+
+    caption: str
+    head: tuple[str, str]
+    rows: tuple[HeatRow, ...]
+    labels: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What was, as columns, and what is to be expected, as a line within an interval. `labels`: begin, now, end."""
+
+    caption: str
+    told: str
+    past: tuple[float, ...]
+    expected: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    labels: tuple[str, str, str]
+
+
+Block: TypeAlias = Bars | Splits | Chart | Card | Table | Stacked | Heat | Band
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
-from pipeline.insights.report_text.document import Bar, Bars, Chart
+from pipeline.insights.report_text.document import Band, Bar, Bars, Chart, Stacked
 
 _GAP = 0.24  # between columns, of a column's place
 _LEAST = 1.5  # height of a column that is not 0, so that it is seen
+
+PART_WIDTH = 1 - _GAP
+"""Of a rectangle in a column's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,17 @@ class Column:
     width: float
     height: float
     marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of stacked columns."""
+
+    x: float
+    y: float
+    height: float
+    tone: str
+    faint: bool
 
 
 def columns(values: tuple[float, ...], marked: int, top: float | None = None) -> list[Column]:
@@ -54,3 +68,48 @@ def bar_percents(bars: Bars, bar: Bar) -> tuple[float, float]:
     """Lengths of now and usual in percent of the longest of all."""
     longest = max((max(one.now, one.usual) for one in bars.bars), default=0) or 1.0
     return round(100 * bar.now / longest, 2), round(100 * bar.usual / longest, 2)
+
+
+def stack_top(block: Stacked) -> int:
+    """The highest column."""
+    return max(map(sum, _stacks(block)), default=0) or 1
+
+
+def parts(block: Stacked) -> list[Part]:
+    """Every layer of every column that holds something; what is not marked is faint."""
+    top, stacks = stack_top(block), _stacks(block)
+    found = []
+    for i, values in enumerate(stacks):
+        below = 0
+        for layer, value in zip(block.layers, values, strict=True):
+            if value:
+                below += value
+                y, height = round(100 - 100 * below / top, 2), round(100 * value / top, 2)
+                faint = i < len(stacks) - block.marked
+                found.append(Part(round(i + _GAP / 2, 3), y, height, layer.tone, faint))
+    return found
+
+
+def _stacks(block: Stacked) -> list[tuple[int, ...]]:
+    return list(zip(*(layer.values for layer in block.layers), strict=True))
+
+
+def band_top(block: Band) -> float:
+    """Value at the upper end of the axis."""
+    return max((*block.past, *block.upper), default=0) or 1.0
+
+
+def band_area(block: Band) -> str:
+    """The interval as a polygon, from the first day ahead to the last and back."""
+    upper = [_point(block, i, value) for i, value in enumerate(block.upper)]
+    lower = [_point(block, i, value) for i, value in enumerate(block.lower)]
+    return " ".join([*upper, *reversed(lower)])
+
+
+def band_line(block: Band) -> str:
+    """What is expected as a polyline."""
+    return " ".join(_point(block, i, value) for i, value in enumerate(block.expected))
+
+
+def _point(block: Band, i: int, value: float) -> str:
+    return f"{len(block.past) + i + 0.5:.2f},{100 - 100 * value / band_top(block):.2f}"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from pipeline.insights.report_text.document import Bars, Block, Card, Document, Section, Splits, Table
+from pipeline.insights.report_text.document import Bars, Block, Card, Document, Heat, Section, Splits, Table
 
 _MARKS = re.compile(r"([\\`*_\[\]|~])")
 _LINE_START = re.compile(r"^([-+#>=]|\d+(?=[.)](?:\s|$)))")
@@ -57,6 +57,8 @@ def _block(block: Block, colon: str) -> str:
             for one in block.splits
         ]
         return _table(block.head, cells)
+    if isinstance(block, Heat):
+        return f"**{plain(block.caption)}**\n\n{_table(block.head, [(row.name, row.total) for row in block.rows])}"
     if isinstance(block, Table):
         return _table(block.head, block.rows)
     return plain(block.told)

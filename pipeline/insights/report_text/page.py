@@ -8,6 +8,10 @@ from pipeline.insights.report_text import drawing
 from pipeline.insights.report_text.document import Document
 from pipeline.resources import shipped
 
+_SHAPES = (
+    *("columns", "chart_top", "usual_lines", "line_points", "bar_percents", "stack_top", "parts"),
+    *("band_top", "band_area", "band_line"),
+)
 _FOLDER = ("pipeline", "insights", "report_text", "templates")
 
 
@@ -25,7 +29,6 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("columns", "chart_top", "usual_lines", "line_points", "bar_percents")
-    environment.globals.update({name: getattr(drawing, name) for name in names})
+    environment.globals.update({name: getattr(drawing, name) for name in _SHAPES}, part_width=drawing.PART_WIDTH)
     environment.filters["kind"] = lambda block: type(block).__name__
     return environment

@@ -12,6 +12,7 @@ from pipeline.insights.report_text.figure_sections import (
     servqual_section,
 )
 from pipeline.insights.report_text.issue_sections import followed_section, hot_section, issue_title, prevent_section
+from pipeline.insights.report_text.picture_sections import alerts_section, pictures_section
 from pipeline.insights.report_text.wording import Wording
 
 _NAMED = 3  # issues in the summary
@@ -23,7 +24,9 @@ def write_report(
     """`file`: how the report's JSON is called; `left_out`: rows of the data that could not be used."""
     sections = (
         prevent_section(report, settings, say),
+        alerts_section(report, say),
         grew_section(report, say),
+        pictures_section(report, say),
         hot_section(report, settings, say),
         desks_section(report, say),
         handling_section(report, say),
