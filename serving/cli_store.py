@@ -145,7 +145,7 @@ Insights = Annotated[
     typer.Option(
         "--insights/--no-insights",
         envvar="FANKUI_INSIGHTS",
-        help="Look for alerts, hot issues and a forecast in what the store holds, in a process of the lowest priority. "
+        help="Look for alerts, hot issues and a forecast in what the store holds, in a process of low priority. "
         "Without either: where the extra insights is installed.",
     ),
 ]

@@ -1,7 +1,7 @@
 """One look at the stored feedback, in a process of its own: alerts, hot issues, and what is to be expected.
 
 `python -m serving.insights.looking`, started by serving/insights/watching.py, which says on standard input what to look
-at. So the server's threads have nothing to do with it, its memory goes when it ends, and it has the lowest priority.
+at. So the server's threads have nothing to do with it, its memory goes when it ends, and it has a low priority.
 """
 
 import json
@@ -38,6 +38,7 @@ _RECENT_DAYS = 14  # of which hot issues are drawn
 _SHOWN = 12
 _IDS = 200  # comments of an issue that the page can list
 _AHEAD = 14
+_NICE = 10  # a tenth of a core where the server keeps all of them busy; at 19 a look took minutes there, an alert too
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Wanted:
 def main() -> None:
     """Read what is wanted, look, keep what was found; the last line of standard output says what became of it."""
     with suppress(OSError):
-        os.nice(19)
+        os.nice(_NICE)
     wanted = Wanted(**json.load(sys.stdin))
     database = open_database(wanted.store, timeout=30.0)
     try:
