@@ -196,6 +196,9 @@ def replay(
 
     if sum((bool(event), since is not None, dead)) != 1:
         raise UsageError("webhook_replay_invalid", "say what to send again: one of --event, --since and --dead")
+    if wrong := [id_ for id_ in event or () if not id_.startswith("evt_")]:
+        message = f"--event is the id of an event, evt_…, as messages have it; found {wrong[0]!r}; --since takes all"
+        raise UsageError("webhook_replay_invalid", message)
     wanted = Wanted(tuple(event or ()), None if since is None else read_since(since), dead, webhook)
     with _opened(store) as database:
         count = replay_all(database.write, wanted, now=datetime.now(UTC))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import FeedbackError
 from pipeline.feedback import Feedback, Gold
 from pipeline.gold import LabelMistake, parse_gold
-from pipeline.schema import LabelSchema
+from pipeline.schema import Kind, LabelSchema
 from serving.feedback_shapes import FeedbackItem
 from serving.intake import feedback_of, wrong_fields
 from serving.problems import RequestProblem
@@ -61,17 +61,22 @@ def read_model(document: Any, model: type[M], *, code: str = "invalid_body") -> 
 
 def read_label(label: Any, *, task: str, schema: LabelSchema) -> Gold:
     """A label of the model's in canonical form. Raises RequestProblem `invalid_label`."""
+    # What was found is never repeated: it may be the comment itself.
+    if task not in schema:
+        names = ", ".join(known.name for known in schema.tasks)
+        raise RequestProblem("invalid_label", f"expected `task` to be one of the model's: {names}")
+    known = schema.task(task)
     try:
-        found = parse_gold(label, schema.task(task))
+        found = parse_gold(label, known)
     except (LabelMistake, FeedbackError):
-        # What was found is not repeated: it may be the comment itself.
         found = None
     if found is None:
-        names = ", ".join(known.name for known in schema.tasks)
-        raise RequestProblem(
-            "invalid_label",
-            f"expected a task of the model's ({names}) and a label of that task, as /v1/labels has them",
-        )
+        keys = ", ".join(known.keys)
+        wanted = {
+            Kind.ASPECT: f'an object such as {{"{known.keys[0]}": -1}}, from {keys} to -1, 0 or 1',
+            Kind.MULTI: f"a list of {keys}, or of their 中文 names",
+        }.get(known.kind, f"one of {keys}, or its 中文 name")
+        raise RequestProblem("invalid_label", f"expected the label of {task} to be {wanted}; /v1/labels explains them")
     return found
 
 

@@ -174,8 +174,8 @@ async def post_correction(id: Id, request: Request, keeper: KeeperDep, engine: E
     body = read_model(await read_document(await request.body()), CorrectionBody)
     schema = engine.active.predictor.schema
     label = read_label(body.label, task=body.task, schema=schema)
-    why = await keeper.threads.call(lambda: redaction.redacted_note(body.why))
-    wanted = Correction(task=body.task, label=label, by=body.by, why=why)
+    by, why = await _masked(keeper, body.by, body.why)
+    wanted = Correction(task=body.task, label=label, by=by, why=why)
 
     def correct(connection: Any) -> tuple[dict[str, Any], bool]:
         row = found(connection, id, lock=True)
@@ -200,8 +200,9 @@ async def post_status(id: Id, request: Request, keeper: KeeperDep, engine: Engin
     """Assigned, in progress, resolved, reopened; the times of all are kept. The same one again changes nothing."""
     check_media_type(request.scope["headers"])
     body = read_model(await read_document(await request.body()), StatusBody)
-    note = await keeper.threads.call(lambda: redaction.redacted_note(body.note))
-    wanted = statuses.Change(status=body.status, by=body.by, assignee=body.assignee, note=note)
+    by, note = await _masked(keeper, body.by, body.note)
+    assignee = None if body.assignee is None else (await _masked(keeper, body.assignee, None))[0]
+    wanted = statuses.Change(status=body.status, by=by, assignee=assignee, note=note)
 
     def change(connection: Any) -> dict[str, Any]:
         row, now = found(connection, id, lock=True), datetime.now(UTC)
@@ -231,8 +232,8 @@ async def post_call(id: Id, request: Request, keeper: KeeperDep) -> Response:  #
     """Of a comment that is resolved: satisfied, dissatisfied (then reopen it), or unreachable (then it stays due)."""
     check_media_type(request.scope["headers"])
     body = read_model(await read_document(await request.body()), CallBody)
-    note = await keeper.threads.call(lambda: redaction.redacted_note(body.note))
-    call = calls.Call(outcome=body.outcome, by=body.by, note=note)
+    by, note = await _masked(keeper, body.by, body.note)
+    call = calls.Call(outcome=body.outcome, by=by, note=note)
 
     def record(connection: Any) -> tuple[dict[str, Any], bool]:
         row = found(connection, id, lock=True)
@@ -278,6 +279,11 @@ def found(connection: Any, id: str, *, lock: bool = False) -> Any:  # noqa: A002
     if row.erased_at is not None:
         raise feedback_erased()
     return row
+
+
+async def _masked(keeper: Keeper, name: str, remark: str | None) -> tuple[str, str | None]:
+    """Who did something and what was noted, as they may be kept."""
+    return await keeper.threads.call(lambda: (redaction.redacted_name(name), redaction.redacted_note(remark)))
 
 
 def _whole(connection: Any, id: str) -> dict[str, Any]:  # noqa: A002

@@ -13,7 +13,7 @@ ID_PATTERN = r"^[A-Za-z0-9_一-鿿][A-Za-z0-9_.:@~+=一-鿿-]{0,199}$"
 OutcomeName = Literal["satisfied", "dissatisfied", "unreachable"]
 ZoneName = Literal["auto", "suggest", "review"]
 StatusName = Literal["new", "assigned", "in_progress", "resolved", "reopened"]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
 Remark = Annotated[str, Field(max_length=2000)]
 
 
@@ -37,9 +37,9 @@ class CorrectionBody(Body):
     """What a person says that a label is."""
 
     task: Name = Field(examples=["urgency"])
-    label: str | list[str] | dict[str, int] = Field(
+    label: str | list[str] | dict[str, int | str] = Field(
         description="A label's key or 中文 name; a list where the task allows several; for aspects an object such as "
-        '{"logistics": -1, "product": 1}.'
+        '{"logistics": -1, "product": "positive"}.'
     )
     by: Name = Field(description="Who says so.")
     why: Remark | None = Field(None, description="Masked before it is kept.")

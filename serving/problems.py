@@ -178,8 +178,12 @@ def _allowed(request: Request) -> list[str]:
     ]
 
 
-async def _validation_error(request: Request, _error: Exception) -> Response:
-    detail = "a parameter of the request does not fit its description in the API's documentation"
+async def _validation_error(request: Request, error: Exception) -> Response:
+    # The names of parameters are ours; what was found there is not repeated.
+    errors = error.errors() if isinstance(error, RequestValidationError) else []
+    names = sorted({str(found["loc"][1]) for found in errors if len(found["loc"]) > 1})
+    named = f" ({', '.join(names)})" if names else ""
+    detail = f"a parameter of the request{named} does not fit its description in the API's documentation"
     return problem_response("invalid_item", detail, request_id=request.state.request_id)
 
 

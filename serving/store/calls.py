@@ -46,10 +46,10 @@ def record(connection: Connection, row: Row[Any], call: Call, *, now: datetime) 
         return str(latest[0].id), False
     entry = {"id": new_id(now), "feedback_id": row.id, "outcome": call.outcome, "by": call.by, "note": call.note}
     connection.execute(table.insert().values(**entry, at=now))
-    values: dict[str, Any] = {"call_outcome": call.outcome}
-    if call.outcome != UNREACHABLE:
-        values |= {"called_back_at": now, "clock_at": None}
-    connection.execute(update(feedback).where(feedback.c.id == row.id).values(**values))
+    reached = {"called_back_at": now, "clock_at": None} if call.outcome != UNREACHABLE else {}
+    if reached or row.called_back_at is None:  # what the customer said before holds against one who is not there now
+        values = {"call_outcome": call.outcome, **reached}
+        connection.execute(update(feedback).where(feedback.c.id == row.id).values(**values))
     data = {"feedback_id": row.id, "call_id": entry["id"], "outcome": call.outcome, "queue": row.queue}
     events.record(connection, events.Event(events.CALLED_BACK, row.id, data, now, occurrence=str(entry["id"])))
     return str(entry["id"]), True

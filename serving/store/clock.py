@@ -5,6 +5,7 @@ passed, the matter goes up a level each time that as long again goes by.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from serving.store import events, idempotency, leases
 from serving.store.statuses import RESOLVED, response_time
+from serving.store.tables import events as events_table
 from serving.store.tables import feedback as table
 
 HIGHEST = 3
@@ -35,8 +37,9 @@ def tick(connection: Connection, *, holder: str, now: datetime, happened: Counte
         .with_for_update(skip_locked=True)
     )
     rows = connection.execute(due).all()
+    moved = _moved(connection, [row.id for row in rows])
     for row in rows:
-        event, values = _look(row, now)
+        event, values = _look(row, now, moved=moved[row.id])
         if event is not None and events.record(connection, event) and happened is not None:
             happened[event.type] += 1
         connection.execute(update(table).where(table.c.id == row.id).values(**values))
@@ -45,7 +48,14 @@ def tick(connection: Connection, *, holder: str, now: datetime, happened: Counte
     return len(rows)
 
 
-def _look(row: Row[Any], now: datetime) -> tuple[events.Event | None, dict[str, Any]]:
+def _moved(connection: Connection, ids: Sequence[str]) -> Counter[str]:
+    """How often each comment was routed anew."""
+    told = events_table.c
+    found = select(told.subject).where(told.subject.in_(ids), told.type == events.REROUTED)
+    return Counter(connection.scalars(found))
+
+
+def _look(row: Row[Any], now: datetime, *, moved: int) -> tuple[events.Event | None, dict[str, Any]]:
     """What has happened to a comment, and what is to be noted of it."""
     data = {"feedback_id": row.id, "queue": row.queue, "urgency": row.urgency, "status": row.status}
     if row.status == RESOLVED:
@@ -55,8 +65,8 @@ def _look(row: Row[Any], now: datetime) -> tuple[events.Event | None, dict[str, 
     if row.responded_at is not None or row.due_at is None:
         return None, {"clock_at": None}
     data["due_at"] = row.due_at.isoformat()
-    # A correction may give it another due time, which may pass as well.
-    occurrence = f"{row.cycle}:{data['due_at']}"
+    # A correction may give it another due time, or the same one again, which may pass as well.
+    occurrence = f"{row.cycle}:{moved}" if moved else f"{row.cycle}"
     within = response_time(row)
     if row.overdue_at is None:
         told = events.Event(events.OVERDUE, row.id, data, now, occurrence)

@@ -10,6 +10,7 @@ from pipeline.feedback import Gold
 from pipeline.schema import Kind, LabelSchema
 from serving.store import events
 from serving.store.ids import new_id
+from serving.store.statuses import CALL_BACK, RESOLVED
 from serving.store.tables import corrections as table
 from serving.store.tables import feedback
 
@@ -77,5 +78,9 @@ def _holding(row: Row[Any], correction: Correction, schema: LabelSchema) -> dict
         values[correction.task] = correction.label
     task = schema.task(correction.task)
     if task.kind is Kind.ORDINAL and task.labels[-1].alert:
-        values["grave"] = correction.label == task.keys[-1]
+        values["grave"] = grave = correction.label == task.keys[-1]
+        # Of what is resolved already the call-back comes due, or is not any more; unless it was made.
+        if row.status == RESOLVED and row.called_back_at is None and grave != (row.callback_due_at is not None):
+            due_at = row.resolved_at + CALL_BACK if grave else None
+            values |= {"callback_due_at": due_at, "clock_at": due_at}
     return values

@@ -168,7 +168,9 @@ def forget_events(connection: Connection, *, holder: str, now: datetime, keep: t
     if not leases.acquire(connection, leases.RETENTION, holder=holder, now=now):
         return None
     pending = exists().where(table.c.event_id == events_table.c.id, table.c.status == PENDING)
-    old = select(events_table.c.id).where(events_table.c.created_at <= now - keep, events_table.c.dispatched, ~pending)
+    # Where nobody subscribes everyone has been told.
+    told = or_(events_table.c.dispatched, ~exists(select(webhook_endpoints.c.id)))
+    old = select(events_table.c.id).where(events_table.c.created_at <= now - keep, told, ~pending)
     first = old.order_by(events_table.c.created_at, events_table.c.id).limit(leases.BATCH)
     ids = list(connection.scalars(first))
     connection.execute(delete(events_table).where(events_table.c.id.in_(ids)))

@@ -35,6 +35,11 @@ def redacted_note(text: str | None) -> str | None:
         return None
 
 
+def redacted_name(name: str) -> str:
+    """Of whoever works on a comment: as it stands, but for a phone number or the like in it."""
+    return str(redacted_metadata(name))
+
+
 def pseudonym(name: str | None, secret: bytes) -> str | None:
     """A reference as it is kept: itself, or a name that stands for it where it is personal data, as a phone number is.
 

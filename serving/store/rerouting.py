@@ -1,7 +1,7 @@
 """Another decision about a comment that is kept: another desk, another due time, and the event that tells of it."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, update
@@ -43,7 +43,7 @@ def _due_at(connection: Connection, row: Row[Any], decision: Mapping[str, Any]) 
     if decision["due_at"] is None:
         return None
     if row.cycle == 0:
-        return datetime.fromisoformat(decision["due_at"])
+        return datetime.fromisoformat(decision["due_at"]).astimezone(UTC)  # as the row has it
     reopened = [entry.at for entry in history(connection, row.id) if entry.status == REOPENED]
     within = response_time(row, decision)
     return None if within is None or not reopened else reopened[-1] + within

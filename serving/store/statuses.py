@@ -49,12 +49,7 @@ class Refused(Exception):  # noqa: N818  (an outcome, told as a problem)
 
 def change(connection: Connection, row: Row[Any], wanted: Change, *, now: datetime) -> bool:
     """Give a comment, whose row is locked, another status; False where it is as wanted already. Raises Refused."""
-    if wanted.status == row.status and wanted.assignee == _assignee(connection, row.id):
-        return False
-    if wanted.status not in NEXT[row.status]:
-        raise Refused(row.status)
-    values = {"status": wanted.status, "status_at": now, **_times(row, wanted.status, now)}
-    connection.execute(update(feedback).where(feedback.c.id == row.id).values(**values))
+    latest = history(connection, row.id)[-1:]
     entry = {
         "id": new_id(now),
         "feedback_id": row.id,
@@ -64,6 +59,14 @@ def change(connection: Connection, row: Row[Any], wanted: Change, *, now: dateti
         "note": wanted.note,
         "at": now,
     }
+    if wanted.status == row.status and wanted.assignee == (latest[0].assignee if latest else None):
+        if wanted.note is not None and (latest[0].by, latest[0].note) != (wanted.by, wanted.note):
+            connection.execute(status_history.insert().values(**entry))  # nothing moved, but something was said
+        return False
+    if wanted.status not in NEXT[row.status]:
+        raise Refused(row.status)
+    values = {"status": wanted.status, "status_at": now, **_times(row, wanted.status, now)}
+    connection.execute(update(feedback).where(feedback.c.id == row.id).values(**values))
     connection.execute(status_history.insert().values(**entry))
     data = {"feedback_id": row.id, "status": wanted.status, "before": row.status, "queue": row.queue}
     events.record(connection, events.Event(events.STATUS, row.id, data, now, occurrence=str(entry["id"])))
@@ -97,8 +100,3 @@ def _times(row: Row[Any], status: str, now: datetime) -> dict[str, Any]:
         times = {"responded_at": responded, "resolved_at": now}
         return {**times, "callback_due_at": call_back, "clock_at": call_back}
     return {}
-
-
-def _assignee(connection: Connection, id: str) -> str | None:  # noqa: A002
-    found = history(connection, id)
-    return found[-1].assignee if found else None

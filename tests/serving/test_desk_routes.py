@@ -97,6 +97,20 @@ def test_what_was_corrected_after_it_was_resolved_is_routed_when_it_is_reopened(
     assert ids(client, queue="billing", status="reopened") == ["a"]
 
 
+def test_what_is_noted_later_is_kept(client: TestClient) -> None:
+    keep(client, id="a")
+    move(client, "a", "resolved")
+    for _ in range(2):
+        body = {"status": "resolved", "by": "主管13800138000", "note": "已核实", "assignee": None}
+        assert client.post("/v1/feedback/a/status", json=body).status_code == 200
+    history = client.get("/v1/feedback/a").json()["history"]
+    assert [(entry["status"], entry["by"], entry["note"]) for entry in history] == [
+        ("new", "server", None),
+        ("resolved", "客服", None),
+        ("resolved", "主管[手机号]", "已核实"),
+    ]
+
+
 def test_calls_back(client: TestClient) -> None:
     keep(client, id="a", text="充电的时候冒烟起火了，我被烫伤住院了")
     correct(client, "a", "urgency", "critical")
@@ -116,6 +130,8 @@ def test_calls_back(client: TestClient) -> None:
     assert [entry["outcome"] for entry in body["calls"]] == ["unreachable", "dissatisfied"]
     assert "13800138000" not in reached.text
     assert call(client, "a", outcome="dissatisfied", note="电话13800138000，仍然冒烟").status_code == 200
+    named = call(client, "a", outcome="dissatisfied", by="客服13800138000").json()["calls"][-1]
+    assert named["by"] == "客服[手机号]"
     assert ids(client, call_due=True) == []
     assert move(client, "a", "reopened")["called_back_at"] is None
 
@@ -126,6 +142,48 @@ def test_calls_that_are_no_calls(client: TestClient, body: dict[str, Any]) -> No
     answer = call(client, "a", **body)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_body")
     assert call(client, "b", outcome="satisfied").status_code == 404
+
+
+def test_what_changes_nothing_is_no_new_route(client: TestClient, app: FastAPI) -> None:
+    from sqlalchemy import func, select
+
+    from serving.store import events, tables
+
+    before = keep(client, id="a")
+    correct(client, "a", "aspects", {"logistics": "negative", "service": -1})
+    correct(client, "a", "category", before["category"])
+    correct(client, "a", "urgency", before["urgency"])
+    after = client.get("/v1/feedback/a").json()
+    assert after["due_at"] == before["due_at"]
+    assert after["corrections"][0]["label"] == {"logistics": -1, "service": -1}
+    told = tables.events.c
+    count = select(func.count()).where(told.subject == "a", told.type == events.REROUTED)
+    zones = (before["result"]["decision"]["zone"], after["result"]["decision"]["zone"])
+    # A person's labels are certain, so that the zone may become auto; nothing else moves.
+    assert app.state.keeper.threads.database.read(lambda c: c.scalar(count)) == int(zones[0] != zones[1])
+
+
+def test_mistakes_are_told_by_what_was_expected(client: TestClient) -> None:
+    keep(client, id="a")
+
+    def told(task: str, label: Any, by: str = "质检") -> str:
+        answer = client.post("/v1/feedback/a/corrections", json={"task": task, "label": label, "by": by})
+        assert answer.status_code == 422
+        return str(answer.json()["detail"])
+
+    assert told("mood", "bad") == "expected `task` to be one of the model's: sentiment, category, aspects, urgency"
+    assert told("urgency", "绝密内容").startswith(
+        "expected the label of urgency to be one of low, medium, high, critical,"
+    )
+    assert told("aspects", "坏").startswith(
+        'expected the label of aspects to be an object such as {"product": -1}, from '
+    )
+    assert "绝密" not in told("urgency", "绝密内容")
+    assert "by" in told("urgency", "low", by="  ")
+    refused = client.get("/v1/feedback", params={"zone": "somewhere", "priority": 0})
+    assert refused.json()["detail"] == (
+        "a parameter of the request (priority, zone) does not fit its description in the API's documentation"
+    )
 
 
 def test_overdue_ones_are_found(client: TestClient, app: FastAPI) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from serving.store import calls, clock, erasing, events, records, statuses
+from pipeline.schema import LabelSchema
+from serving.store import calls, clock, corrections, erasing, events, records, statuses
 from serving.store.calls import Call, NotResolved
+from serving.store.corrections import Correction
 from serving.store.database import Database
 from serving.store.records import Filters, NewFeedback
 from serving.store.statuses import Change
@@ -108,6 +110,37 @@ def test_what_is_reopened_and_resolved_again_is_due_again(database: Database) ->
     assert due(database) == ["a"]
     assert call(database, "dissatisfied", 31)  # the same words, of another time
     assert due(database) == []
+
+
+@pytest.mark.usefixtures("grave")
+def test_who_is_not_there_later_takes_back_nothing(database: Database) -> None:
+    assert call(database, "satisfied", 20)
+    assert call(database, "unreachable", 21)
+    row = row_of(database)
+    assert (row.called_back_at, row.call_outcome) == (hours(20), "satisfied")
+    assert due(database) == []
+
+
+def test_what_turns_out_to_be_grave_after_it_was_resolved_is_called_back_too(
+    database: Database, make_new: Make, schema: LabelSchema
+) -> None:
+    def correct(label: str, hour: float) -> None:
+        correction = Correction(task="urgency", label=label, by="kefu")
+        locked(database, lambda c, row: corrections.correct(c, row, correction, schema=schema, now=hours(hour)))
+
+    assert database.write(lambda connection: records.store(connection, make_new("a")))
+    move(database, "resolved", 1)
+    correct("critical", 2)
+    assert due(database) == ["a"]
+    assert row_of(database).callback_due_at == hours(73)
+    correct("low", 3)
+    assert due(database) == []
+    correct("critical", 4)
+    tick(database, 74)
+    assert len(told(database, events.CALLBACK_DUE)) == 1
+    call(database, "satisfied", 75)
+    correct("low", 76)
+    assert row_of(database).callback_due_at == hours(73)  # it was made
 
 
 def test_before_it_is_resolved_there_is_nothing_to_ask(database: Database, make_new: Make) -> None:

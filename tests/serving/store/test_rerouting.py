@@ -1,7 +1,7 @@
 """serving/store/rerouting.py: what another decision changes of a comment at each of its statuses."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -113,6 +113,24 @@ def test_more_time_ends_being_overdue_and_the_new_time_runs(database: Database) 
         (1, at(30).isoformat()),
         (1, at(240).isoformat()),
     ]
+
+
+@pytest.mark.usefixtures("keep")
+def test_the_same_due_time_again_passes_again(database: Database) -> None:
+    tick(database, 30)
+    assert again(database, decided(240), 40)
+    assert again(database, decided(30), 50)
+    tick(database, 50)
+    assert row_of(database).overdue_at == at(50)
+    assert [event.created_at for event in told(database, events.OVERDUE)] == [at(30), at(50)]
+
+
+@pytest.mark.usefixtures("keep")
+def test_a_due_time_is_the_same_in_every_zone(database: Database) -> None:
+    assert again(database, decided(30), 5)
+    local = datetime.fromisoformat(decided(30)["due_at"]).astimezone(timezone(timedelta(hours=8)))
+    assert not again(database, decided(30) | {"due_at": local.isoformat()}, 6)
+    assert len(told(database, events.REROUTED)) == 1
 
 
 @pytest.mark.usefixtures("keep")

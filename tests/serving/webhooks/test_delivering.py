@@ -474,6 +474,14 @@ def test_old_events_go_once_everyone_was_told(bench: Bench, receiver: Receiver) 
     assert (left(), bench.rows()) == ([], [])
 
 
+def test_old_events_go_where_nobody_subscribes(bench: Bench) -> None:
+    bench.keep("a1")
+    bench.later(days=91)
+    keep = timedelta(days=90)
+    work = partial(deliveries.forget_events, holder="w", now=bench.now, keep=keep)
+    assert bench.database.write(work) == 1
+
+
 def test_a_removed_endpoint_takes_its_deliveries_along(bench: Bench, receiver: Receiver) -> None:
     endpoint, _ = bench.subscribe(receiver.url)
     receiver.answer = answering(500)
