@@ -133,6 +133,7 @@ def refusals_of_well_formed_requests_are_about_the_text(ctx: CheckContext, respo
             codes += ["invalid_cursor", "invalid_file", "column_missing", "invalid_batch", "not_utf8", "too_many_jobs"]
         elif "{id}" in case.path:
             codes += ["feedback_erased", "feedback_unknown", "original_unknown", "status_refused", "invalid_label"]
+            codes.append("call_refused")
         elif case.path.startswith("/v1/webhooks"):
             codes.append("webhook_unknown")
         elif case.path == "/v1/feedback":
@@ -240,6 +241,7 @@ BODIES = {
     "/v1/webhooks/replay": b'{"dead": true, "webhook": "crm"}',
     "/v1/feedback/{id}/corrections": b'{"task": "urgency", "label": "high", "by": "li"}',
     "/v1/feedback/{id}/status": b'{"status": "in_progress", "by": "li"}',
+    "/v1/feedback/{id}/calls": b'{"outcome": "satisfied", "by": "li"}',
 }
 
 
@@ -256,6 +258,9 @@ def note_what_the_store_refuses(
     for _ in range(2):
         note(client.post(paths["/v1/feedback/{id}/corrections"], json={"task": "urgency", "label": "low", "by": "li"}))
     note(client.post(paths["/v1/feedback/{id}/status"], json={"status": "reopened", "by": "li"}))
+    note(client.post(paths["/v1/feedback/{id}/status"], json={"status": "resolved", "by": "li"}))
+    for _ in range(2):
+        note(client.post(paths["/v1/feedback/{id}/calls"], content=BODIES["/v1/feedback/{id}/calls"], headers=JSON))
     note(client.post("/v1/feedback", json={"text": "x", "id": "a1"}))
     for method in ("GET", "DELETE"):
         note(client.request(method, "/v1/feedback/none"))

@@ -105,8 +105,10 @@ def test_a_kill_while_it_is_sent_leaves_nothing_that_is_seen(
         raise AssertionError("answered by a server that was killed")
     except httpx.HTTPError:
         pass
-    # The link that readers went by stays: it pointed into the file descriptors of the process that is gone.
-    assert [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()] == []
+    # The link that readers went by stays: it pointed into the file descriptors of the process that is gone. And so may
+    # a file of four letters with which Python tries whether it can write there.
+    left = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert [path for path in left if path.read_bytes() not in (b"", b"blat")] == []
     again = start_server(*options)
     assert httpx.get(f"{again.url}/v1/jobs").json()["items"] == []
     # Killed between two chunks: what was written so far is swept away, and the key is free when its time is over.

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 import fankui
 from serving.store.database import open_database
-from serving.store.tables import leases, webhook_deliveries, webhook_endpoints
+from serving.store.tables import events, leases, webhook_deliveries, webhook_endpoints
 from tests.webhook_receiver import Receiver, answering
 
 CANARIES = [f"138{i:08d}" for i in range(10)]
@@ -107,15 +107,17 @@ def test_a_kill_between_sending_and_noting_repeats_the_message_with_its_id(
             change = {"status": "in_progress", "by": "li", "assignee": "wang", "note": phone}
             assert client.post(f"/v1/feedback/b{i}/status", json=change).status_code in (200, 201)
             assert client.delete(f"/v1/feedback/b{i}").status_code == 204
-        delivered(store_url, 1 + 4 * len(CANARIES))
+        moved = sum(event.type == "feedback.rerouted" for event in rows(store_url, events))
+        delivered(store_url, 1 + 4 * len(CANARIES) + moved)
         figures = client.get("/metrics").text
         listed = client.get("/v1/webhooks").text
     ids = Counter(got.headers["webhook-id"] for got in receiver.got[2:])
-    assert len(ids) == 40
+    assert len(ids) == 40 + moved
     assert max(ids.values()) == 1
     kinds = Counter(got.verified(secret)["type"] for got in receiver.got[2:])
     names = ("routed", "corrected", "status_changed", "erased")
-    assert kinds == Counter({f"feedback.{name}": 10 for name in names})
+    assert moved > 0
+    assert kinds == Counter({f"feedback.{name}": 10 for name in names} | {"feedback.rerouted": moved})
     assert receiver.most_at_once <= 4
     second.process.terminate()
     assert second.process.wait(20) == 0

@@ -8,11 +8,13 @@ import { drawText, evidencePart } from "./evidence.js";
 const dialog = document.getElementById("detail");
 let shown = null;
 let said = null;
+let dirty = false; // something was typed or chosen since it was drawn
 let changed = () => {};
 
 export async function openDetail(id, onChange) {
   changed = onChange;
   shown = id;
+  dirty = false;
   dialog.replaceChildren(sheet(id, [element("p", { class: "muted" }, word("detail.loading"))]));
   if (!dialog.open) dialog.showModal();
   await load(id);
@@ -36,7 +38,7 @@ function sheet(id, parts, badges = []) {
 }
 
 function draw(comment, told) {
-  const typed = dialog.querySelector("form.act:focus-within");
+  const typed = dirty || dialog.querySelector("form.act:focus-within");
   if (typed && !told) return; // whoever is writing is not interrupted
   const unfolded = told ? [] : [...dialog.querySelectorAll("details[open]")].map((part) => part.id);
   // The change comes back as news within a moment, and must not take away that it was saved.
@@ -50,6 +52,7 @@ function draw(comment, told) {
     due(comment, Date.now()),
   ];
   const parts = [text, evidencePart(comment, text), routing(comment), part(word("act"), ...actions(comment, told, done)), history(comment)];
+  dirty = false;
   const top = dialog.scrollTop;
   dialog.replaceChildren(sheet(comment.id, parts, badges));
   for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
@@ -105,4 +108,5 @@ function history(comment) {
 }
 
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+dialog.addEventListener("input", () => { dirty = true; });
 dialog.addEventListener("close", () => { shown = null; });

@@ -110,6 +110,9 @@ def test_comments_of_before_get_the_sentiment_that_holds(
         before = (
             "DROP TABLE alerts",
             "DROP TABLE findings",
+            "DROP TABLE calls",
+            "DROP INDEX ix_feedback_call_due",
+            *(f"ALTER TABLE feedback DROP COLUMN {name}" for name in ("priority", "called_back_at", "call_outcome")),
             "DROP INDEX ix_feedback_figures",
             "DROP INDEX ix_feedback_open",
             "ALTER TABLE feedback DROP COLUMN sentiment",
