@@ -27,7 +27,7 @@ def column_kinds(
 ) -> list[tuple[str, str]]:
     """Name and kind of every output column, in order; the kinds are those of pipeline/writers.py.
 
-    `routed` adds queue, due_at, zone and reasons; `all_probabilities` one column for every label.
+    `routed` adds queue, due_at, zone, priority and reasons; `all_probabilities` one column for every label.
     """
     found: list[tuple[str, str]] = []
     for task in schema.tasks:
@@ -44,7 +44,8 @@ def column_kinds(
         found.append(("satisfaction", "number"))
     found += [("truncated", "flag"), ("flags", "labels")]
     if routed:
-        found += [("queue", "text"), ("due_at", "time"), ("zone", "text"), ("reasons", "labels")]
+        found += [("queue", "text"), ("due_at", "time"), ("zone", "text"), ("priority", "integer")]
+        found.append(("reasons", "labels"))
     return [*found, ("error", "text"), ("model_version", "text")]
 
 
@@ -72,7 +73,8 @@ def columns(
         row.update(_numbers(prediction, all_probabilities))
         row["model_version"] = prediction.model_version
     if decision is not None:
-        row.update(queue=decision.queue, due_at=decision.due_at, zone=decision.zone, reasons=list(decision.reasons))
+        row.update(queue=decision.queue, due_at=decision.due_at, zone=decision.zone, priority=decision.priority)
+        row["reasons"] = list(decision.reasons)
     return row
 
 

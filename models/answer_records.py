@@ -1,6 +1,6 @@
 """Answers as fixed-width records: one numpy row a text, which is what the cache, the workers and the journal hold.
 
-A record of the shipped schema has 74 bytes; the Prediction and the row of cells that it stands for have thousands.
+A record of the shipped schema has 78 bytes; the Prediction and the row of cells that it stands for have thousands.
 What depends on the row and not on its text alone (the moment from which the due time runs) is kept beside it
 (models/batch_segment.py).
 """
@@ -60,6 +60,7 @@ class RecordLayout:
     | number         | millionths, so that no digit is lost: answers are told to six places |
     | labels         | one byte a label; of `flags` and `reasons` one bit (`labels` tells) |
     | aspects        | 1 + 3 * category + polarity + 1, most certain first, then zeros    |
+    | integer        | itself, above zero; 0 where there is none                          |
     | due_at         | microseconds, below zero of the queue's working time, or NEVER_DUE |
     """
 
@@ -147,7 +148,7 @@ class RecordLayout:
     def _field(self, name: str, kind: str) -> tuple[Any, ...]:
         if kind == "text":
             return (name, np.int16)
-        if kind == "number":
+        if kind in ("number", "integer"):
             return (name, np.int32)
         if kind == "aspects":
             return (name, np.int16, (len(self.words[name]),))
@@ -228,11 +229,11 @@ class RecordLayout:
             within = NEVER_DUE if verdict.within is None else verdict.within // MICROSECOND
             if not verdict.around_the_clock and verdict.within is not None and self.calendars[queues[verdict.queue]]:
                 within = -within
-            found.append((queues[verdict.queue], within, ZONES.index(verdict.zone)))
+            found.append((queues[verdict.queue], within, ZONES.index(verdict.zone), verdict.priority or 0))
             reasons.append(verdict.reasons)
         if found:
             rows["reasons"] = self._packed("reasons", reasons)
-            rows["queue"], rows["due_at"], rows["zone"] = zip(*found, strict=True)
+            rows["queue"], rows["due_at"], rows["zone"], rows["priority"] = zip(*found, strict=True)
 
 
 def millionths(values: Array) -> npt.NDArray[np.int32]:

@@ -16,7 +16,7 @@ from pipeline.atomic import atomic_file
 _JOB = "job.json"
 _DONE = "done.json"
 _SUFFIX = ".answers"
-_FORMAT = 3  # 1 had lines of JSON, 2 no reasons
+_FORMAT = 4  # 1 had lines of JSON, 2 no reasons, 3 no priority
 
 
 @dataclass(frozen=True)

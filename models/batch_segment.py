@@ -146,6 +146,8 @@ class SegmentCells:
             return _memoized(values, lambda row: self._labels(name, row))
         if kind == "aspects":
             return _memoized(values, lambda row: self._aspects(name, row))
+        if kind == "integer":
+            return [value or None for value in values.tolist()]
         return list((values / 10**DIGITS if kind == "number" else values).tolist())
 
     def _times(self, due: npt.NDArray[np.int64]) -> list[datetime | None]:

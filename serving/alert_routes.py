@@ -4,7 +4,7 @@ import re
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BeforeValidator
 from starlette.responses import Response
 
@@ -12,9 +12,10 @@ from serving import feedback_answers
 from serving.alert_shapes import AlertsAnswer
 from serving.feedback_routes import KeeperDep
 from serving.openapi import guarded
+from serving.parameters import known_parameters
 from serving.store import insights
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters)])
 
 
 def _day_alone(value: Any) -> Any:

@@ -41,6 +41,8 @@ _Network = Annotated[
 ]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
+_HINTS = {"address_refused": ": it is not public; --allow-network with the network that it is in allows it"}
+
 
 @webhooks_app.command()
 def add(
@@ -170,10 +172,13 @@ def try_(webhook: _Which, *, allow_http: _Http = False, allow_network: _Network 
     seal = _seal()
     with _opened(store) as database:
         found = find_endpoint(database.read(endpoint_table.load), webhook)
+    guard.target(found.url)  # says what is not allowed, and how it would be
     outcome, seconds = asyncio.run(try_endpoint(found, guard=guard, seal=seal))
     status = "no answer" if outcome.status is None else f"HTTP {outcome.status}"
     if outcome.error is not None:
-        raise FeedbackError("webhook_test_failed", f"{found.name}: {status} ({outcome.error}) after {seconds:.2f} s")
+        hint = _HINTS.get(outcome.error, "")
+        told = f"{found.name}: {status} ({outcome.error}{hint}) after {seconds:.2f} s"
+        raise FeedbackError("webhook_test_failed", told)
     typer.echo(f"{found.name}: {status} after {seconds:.2f} s")
 
 

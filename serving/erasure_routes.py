@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from serving import feedback_answers
@@ -12,10 +12,11 @@ from serving.feedback_routes import Id, KeeperDep, found
 from serving.feedback_shapes import ErasureAnswer, ErasureBody
 from serving.intake import check_media_type
 from serving.openapi import body_of, guarded
+from serving.parameters import known_parameters
 from serving.routes import EngineDep
 from serving.store import erasing, redaction
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters)])
 
 
 @router.delete("/feedback/{id}", summary="Erase one comment", status_code=204, responses=guarded(404, 410, 422, 503))

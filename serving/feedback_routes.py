@@ -26,6 +26,7 @@ from serving.headers import MODEL_VERSION, header
 from serving.intake import check_media_type
 from serving.keeping import Keeper
 from serving.openapi import EXPORT_FILE, IDEMPOTENCY_KEY, MODEL_CHOICE, STORED_HEADERS, body_of, guarded
+from serving.parameters import known_parameters
 from serving.problems import RequestProblem
 from serving.recording import Answer, Post, feedback_erased
 from serving.rerouting import route_again
@@ -36,7 +37,7 @@ from serving.store.export import export
 from serving.store.ids import location_of
 from serving.store.records import Filters
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters)])
 
 ANONYMOUS = "anonymous"
 

@@ -1,12 +1,13 @@
 """The paths under /v1/jobs: present where the server has a store. A key sees its own jobs, an admin's key all."""
 
+import re
 import zlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from serving.api_keys import ADMIN, ApiKey
@@ -19,15 +20,18 @@ from serving.job_files import results_expired, write_results
 from serving.job_shapes import JobAnswer, JobList, JobStatus
 from serving.keeping import Keeper
 from serving.openapi import IDEMPOTENCY_KEY, JOB_BODY, JOB_HEADERS, RESULTS_FILE, guarded
+from serving.parameters import known_parameters
 from serving.problems import RequestProblem
 from serving.routes import EngineDep
 from serving.store import cursor, jobs
 from serving.store.database import StoreError
 from serving.uploads import Upload
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters)])
 
-Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+Id = Annotated[str, Path(max_length=200, description="As `Location` has it: 32 hexadecimal digits.")]
+
+_ID = re.compile("[0-9a-f]{32}")
 
 
 @router.post(
@@ -148,7 +152,7 @@ def _viewer(request: Request) -> str | None:
 
 def _found(connection: Any, id: str, owner: str | None, *, lock: bool = False) -> Any:  # noqa: A002
     """A job that is there for this owner. Raises RequestProblem `job_unknown`."""
-    row = jobs.find(connection, id, lock=lock)
+    row = jobs.find(connection, id, lock=lock) if _ID.fullmatch(id) else None
     if row is None or row.status == jobs.RECEIVING or owner not in (None, row.owner):
         raise RequestProblem("job_unknown", "there is no job with this id; GET /v1/jobs lists them")
     return row

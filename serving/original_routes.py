@@ -4,18 +4,19 @@ import logging
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from serving.api_keys import ADMIN
 from serving.feedback_routes import Id, KeeperDep, found
 from serving.feedback_shapes import OriginalAnswer
 from serving.openapi import guarded
+from serving.parameters import known_parameters
 from serving.problems import RequestProblem
 from serving.sealing import sealed_off
 from serving.store import records
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters)])
 
 _LOGGER = logging.getLogger("fankui.serving")
 

@@ -3,6 +3,7 @@
 import gc
 import logging
 import logging.config
+import os
 import socket
 import sys
 
@@ -14,6 +15,8 @@ from serving.listening import listen
 from serving.logs import logging_config, tell_start
 from serving.protocol import patient_protocol
 from serving.settings import ServeSettings
+
+_LOGGER = logging.getLogger("fankui.serving")
 
 _KEEP_ALIVE = 75  # seconds; longer than proxies keep idle connections, so that none is closed under their hands
 _SWITCH = 0.001  # seconds that a thread keeps the interpreter from others; with Python's 5 ms a refusal may take 20
@@ -65,6 +68,9 @@ class _Server(uvicorn.Server):
         self._application = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        told = {"fields": {"process": os.getpid()}}
+        _LOGGER.info("stopping", extra=told)
         if self._application.state.board is not None:
             self._application.state.board.feed.close()
         await super().shutdown(sockets)
+        _LOGGER.info("stopped", extra=told)

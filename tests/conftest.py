@@ -201,9 +201,9 @@ class RunningServer:
         return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
-    """`start_server("--model", …, FANKUI_HOME=…)`: starts one and waits until it lives; ended after the tests."""
+    """`start_server("--model", …, FANKUI_HOME=…)`: starts one and waits until it lives; ended after the module."""
     started: list[RunningServer] = []
 
     def start(*options: str, **environment: str) -> RunningServer:

@@ -29,7 +29,8 @@ class Metric(StrEnum):
 class AlertRule:
     """Fires when the metric passes `above` or `below`, or its base line, in `windows` windows in a row.
 
-    A window is `days` long. After firing the rule is silent for `cool_down` days.
+    A window is `days` long; an incident of several is one that none of them shows by itself. After firing the rule is
+    silent for `cool_down` days.
     """
 
     name: str
@@ -122,9 +123,9 @@ def _rule(body: Any, where: str) -> AlertRule:
 def _check(rule: AlertRule, where: str) -> None:
     given = [name for name in ("above", "below", "chance") if getattr(rule, name) is not None]
     if rule.metric is Metric.INCIDENT:
-        if rule.filters or set(given) - {"chance"} or rule.days != 1 or rule.windows != 1:
+        if rule.filters or set(given) - {"chance"} or rule.windows != 1:
             raise _invalid(
-                f"{where}: an incident takes chance, cool_down and least alone; it looks at all series a day"
+                f"{where}: an incident takes chance, days, cool_down and least alone; it looks at all series"
             )
     elif len(given) != 1:
         raise _invalid(f"{where}: expected one of above, below, chance; found {', '.join(given) or 'none'}")

@@ -10,10 +10,10 @@ import numpy as np
 from pipeline.errors import DataError, UsageError
 from pipeline.insights.alert_rules import AlertRule, Metric
 from pipeline.insights.base_line import BaseLine
-from pipeline.insights.bursts import RATE
+from pipeline.insights.bursts import RATE, least_windows
 from pipeline.insights.causes import Causes, find_causes
 from pipeline.insights.dependencies import determined_by
-from pipeline.insights.incidents import Incident, find_incidents
+from pipeline.insights.incidents import Incident, find_incidents, find_slow_incidents
 from pipeline.insights.quotes import examples
 from pipeline.insights.seasons import LEAST_DAYS, DailyCounts, daily_counts
 from pipeline.insights.selection import selected
@@ -100,18 +100,20 @@ def too_early(table: FeedbackTable, rules: Sequence[AlertRule], *, last: date | 
     found = {}
     for rule in rules:
         before = max((end - days.first).days - rule.days + 1, 0)
-        if (rule.chance is not None or rule.metric is Metric.INCIDENT) and before < LEAST_DAYS:
+        least = least_windows(rule.days) * rule.days if rule.metric is Metric.INCIDENT else LEAST_DAYS
+        if (rule.chance is not None or rule.metric is Metric.INCIDENT) and before < least:
             window = f"{end}" if rule.days == 1 else f"the {rule.days} days up to {end}"
-            found[rule.name] = f"its base line takes {LEAST_DAYS} days before {window}; there are {before}"
+            found[rule.name] = f"its base line takes {least} days before {window}; there are {before}"
     return found
 
 
 def _incident_alerts(table: FeedbackTable, members: Membership, rule: AlertRule, days: Sequence[date]) -> list[Alert]:
     found: list[Alert] = []
     quiet: dict[str, date] = {}
-    for day in days:
+    # Windows end on the last day and lie side by side, as those of the other rules.
+    for day in days[(len(days) - 1) % rule.days :: rule.days]:
         try:
-            incidents = find_incidents(table, members, day, rate=rule.chance or RATE)
+            incidents = _incidents(table, members, rule, day)
         except DataError:  # too few days before
             continue
         for incident in incidents:
@@ -123,6 +125,13 @@ def _incident_alerts(table: FeedbackTable, members: Membership, rule: AlertRule,
                 value = float(len(incident.rows))
                 found.append(Alert(rule.name, day, value, expected, incident.rows, incident.causes, names))
     return found
+
+
+def _incidents(table: FeedbackTable, members: Membership, rule: AlertRule, day: date) -> list[Incident]:
+    rate = rule.chance or RATE
+    if rule.days == 1:
+        return find_incidents(table, members, day, rate=rate)
+    return find_slow_incidents(table, members, day, days=rule.days, rate=rate)
 
 
 def signature(incident: Incident) -> tuple[str, ...]:

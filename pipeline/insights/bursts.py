@@ -29,6 +29,8 @@ _PRIOR = 0.5  # comments that a series is credited with beforehand, at the share
 _KIND_STRENGTH = 200.0  # comments on days of a kind at which their own share counts half
 _OUTBREAK = 0.0001  # chance of a past day's count below which it teaches nothing
 _NEW_LEVEL = 14  # such days of a series, from which on they are its level
+_LEAST_WINDOWS = 4  # of several days each, before the one that is looked at
+_WINDOWS = 8  # of base line at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,27 @@ class Baseline:
         return np.asarray((counts >= _LEAST) & (counts >= _LIFT * self.mean))
 
 
-def baseline(members: Membership, days: Days, day: date, *, history: int = _HISTORY) -> Baseline:
-    """From the days before. Raises DataError `too_few_days`."""
-    first = day - timedelta(days=history)
-    at = day_indices(days, first)
-    rows = np.flatnonzero((at >= 0) & (at <= history))
-    by_day = sparse.csr_matrix((np.ones(len(rows), np.float32), (at[rows], rows)), shape=(history + 1, len(days)))
+def baseline(members: Membership, days: Days, day: date, *, history: int = _HISTORY, width: int = 1) -> Baseline:
+    """From the days before; or of the `width` days up to one, from as many such windows before.
+
+    Raises DataError `too_few_days`.
+    """
+    windows = history if width == 1 else max(history // width, _WINDOWS)
+    first = day - timedelta(days=(windows + 1) * width - 1)
+    by_days = day_indices(days, first)
+    at = by_days // width
+    rows = np.flatnonzero((at >= 0) & (at <= windows))
+    by_day = sparse.csr_matrix((np.ones(len(rows), np.float32), (at[rows], rows)), shape=(windows + 1, len(days)))
     totals = np.asarray(by_day.sum(axis=1), dtype=np.float64).ravel()
-    began = int(np.flatnonzero(totals)[0]) if totals.any() else history
-    if history - began < LEAST_DAYS:
-        raise DataError("too_few_days", f"expected {LEAST_DAYS} days before {day}; found {max(history - began, 0)}")
+    began = int(np.flatnonzero(totals)[0]) if totals.any() else windows
+    least = least_windows(width)
+    found = windows * width - int(by_days[rows].min()) if len(rows) else 0
+    if found < least * width:
+        raise DataError("too_few_days", f"expected {least * width} days before {day}; found {max(found, 0)}")
     counts = (by_day[began:] @ members.matrix).tocsr().astype(np.float64)
-    off = np.array([is_off(first + timedelta(days=began + i)) for i in range(counts.shape[0])])
-    calm, left_out = _calm(counts[:-1], totals[began:-1])
+    # Weeks are all alike; of two or three days in a row nobody knows what kind they are.
+    off = np.array([width == 1 and is_off(first + timedelta(days=began + i)) for i in range(counts.shape[0])])
+    calm, left_out = _calm(counts[:-1], totals[began:-1], least=least, new_level=-(-_NEW_LEVEL // width))
     mean, variance = _predicted(calm, left_out, totals[began:-1], off, float(totals[-1]))
     return Baseline(day, np.asarray(counts[-1].todense()).ravel(), mean, variance, members.tests)
 
@@ -99,7 +109,12 @@ def burst_of(members: Membership, base: Baseline, index: int, counts: Doubles, p
     return Burst(members.series[index], index, base.day, int(counts[index]), float(base.mean[index]), p_value)
 
 
-def _calm(counts: Any, totals: Doubles) -> tuple[Any, Any]:
+def least_windows(width: int) -> int:
+    """Windows of so many days that a base line takes."""
+    return max(-(-LEAST_DAYS // width), _LEAST_WINDOWS)
+
+
+def _calm(counts: Any, totals: Doubles, *, least: int, new_level: int) -> tuple[Any, Any]:
     """(days, series) counts without those of days on which a series burst, and csr of 1 where that is so.
 
     Each day is judged against the calm ones before it, as pipeline/insights/base_line.py does for one series: on the
@@ -111,7 +126,7 @@ def _calm(counts: Any, totals: Doubles) -> tuple[Any, Any]:
     for at in range(counts.shape[0]):
         part = slice(counts.indptr[at], counts.indptr[at + 1])
         series, count = counts.indices[part].astype(np.int64), counts.data[part]
-        if at >= LEAST_DAYS:
+        if at >= least:
             place = np.flatnonzero((count >= _LEAST) & (count * seen[series] >= 2 * totals[at] * summed[series]))
             held = series[place]
             share = summed[held] / seen[held]
@@ -128,7 +143,7 @@ def _calm(counts: Any, totals: Doubles) -> tuple[Any, Any]:
         squares[series] += count**2 / max(totals[at], 1.0)
     rows = np.concatenate([np.full(len(burst), at) for at, burst in outbreaks] or [np.zeros(0, np.int64)])
     columns = np.concatenate([burst for _, burst in outbreaks] or [np.zeros(0, np.int64)])
-    short = np.bincount(columns, minlength=width)[columns] < _NEW_LEVEL
+    short = np.bincount(columns, minlength=width)[columns] < new_level
     rows, columns = rows[short], columns[short]
     left_out = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=counts.shape)
     return (counts - counts.multiply(left_out)).tocsr(), left_out
@@ -180,8 +195,3 @@ def volume_burst(series: DailyCounts) -> VolumeBurst:
     mean = np.array([expected[-1]])
     p_value = count_tail(series.counts[-1:], mean, dispersion * mean + mean**2 / max(len(before), 1) * 0.05)
     return VolumeBurst(series.days()[-1], int(series.counts[-1]), float(mean[0]), float(p_value[0]))
-
-
-def rows_of_day(days: Days, day: date) -> Ints:
-    """Indices of a day's rows."""
-    return np.flatnonzero(days == np.datetime64(day))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.insights.bursts import RATE, Burst, baseline, burst_of, rows_of_day
+from pipeline.insights.bursts import RATE, Burst, baseline, burst_of
 from pipeline.insights.causes import Causes, find_causes
 from pipeline.insights.quotes import examples
 from pipeline.insights.series import Family, Membership
@@ -46,15 +46,17 @@ class Incident:
         }
 
 
-def find_incidents(table: FeedbackTable, members: Membership, day: date, *, rate: float = RATE) -> list[Incident]:
-    """Incidents of a day, the surest first. Raises DataError `too_few_days`.
+def find_incidents(
+    table: FeedbackTable, members: Membership, day: date, *, rate: float = RATE, days: int = 1
+) -> list[Incident]:
+    """Incidents of a day, or of the `days` up to it together, the surest first. Raises DataError `too_few_days`.
 
     One after the other: the comments of an incident are taken out before the next one is looked for. A single incident
     makes hundreds of series burst; counted as that many discoveries they would let as many false ones pass at a rate
     of a hundredth as there are real incidents.
     """
-    base = baseline(members, table.days, day)
-    left = rows_of_day(table.days, day)
+    base = baseline(members, table.days, day, width=days)
+    left = np.flatnonzero(rows_of(table.days, Period(day - timedelta(days=days - 1), day)))
     counts = base.counts.copy()
     found: list[tuple[list[Burst], Ints]] = []
     while len(found) < _MOST:
@@ -74,12 +76,28 @@ def find_incidents(table: FeedbackTable, members: Membership, day: date, *, rate
         found.append((bursts, rows))
         counts -= np.asarray(members.matrix[rows].sum(axis=0)).ravel()
         left = np.setdiff1d(left, rows)
-    rest = np.flatnonzero(rows_of(table.days, Period(day - timedelta(days=_REST_DAYS), day)))
+    rest = np.flatnonzero(rows_of(table.days, Period(day - timedelta(days=_REST_DAYS + days - 1), day)))
     explained = [
         Incident(day, tuple(bursts), rows, find_causes(members, rows, np.setdiff1d(rest, rows)))
         for bursts, rows in found
     ]
     return _joined(explained, members, rest)
+
+
+def find_slow_incidents(
+    table: FeedbackTable, members: Membership, day: date, *, days: int, rate: float = RATE
+) -> list[Incident]:
+    """Incidents of the `days` up to a day that none of these days shows by itself, the surest first.
+
+    Raises DataError `too_few_days`.
+    """
+    found = find_incidents(table, members, day, rate=rate, days=days)
+    if not found:
+        return []
+    alone = [find_incidents(table, members, day - timedelta(days=back), rate=rate) for back in range(days)]
+    sudden = [one.rows for incidents in alone for one in incidents]
+    known = np.unique(np.concatenate([*sudden, np.zeros(0, dtype=np.int64)]))
+    return [one for one in found if len(np.intersect1d(one.rows, known)) < _OVERLAP * len(one.rows)]
 
 
 def _joined(incidents: Sequence[Incident], members: Membership, rest: Ints) -> list[Incident]:

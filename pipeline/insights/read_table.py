@@ -45,6 +45,7 @@ _NO_ATTRIBUTE = {
         "group",
         EMBEDDING,
         "zone",
+        "priority",
         "escalation",
         "answer",
     ),

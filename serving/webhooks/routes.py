@@ -5,7 +5,7 @@ name a URL here could make the server call it.
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from pipeline.errors import UsageError
@@ -14,6 +14,7 @@ from serving.feedback_bodies import read_document, read_model
 from serving.feedback_routes import KeeperDep
 from serving.intake import check_media_type
 from serving.openapi import body_of, guarded
+from serving.parameters import known_parameters
 from serving.problems import RequestProblem
 from serving.routes import EngineDep
 from serving.store import endpoint_table, replaying
@@ -21,7 +22,7 @@ from serving.webhooks.endpoints import find_endpoint
 from serving.webhooks.shapes import DeadLetters, ReplayAnswer, ReplayBody, WebhooksAnswer
 from serving.webhooks.views import Wanted, endpoint_dict, letter_dict, replay_all
 
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", dependencies=[Depends(known_parameters)])
 
 
 @router.get("/webhooks", summary="List webhooks", responses={200: {"model": WebhooksAnswer}, **guarded(503)})

@@ -17,6 +17,8 @@ CHANNELS = ("app", "小程序", "电话", "直播间", "网页")
 PRODUCTS = (*(f"商品{i:02}" for i in range(1, 23)), "奶粉", "充电器", "面包", "热水器", "鲜奶", "沙发", "平板", "外套")
 _FAITHFUL = 0.85  # of an incident's comments that carry its cause; the others come from anywhere
 _DECAY = (1.0, 0.6, 0.3)  # size of an incident day by day
+SLOW_DAYS = 14  # that a slow incident lasts
+_SLOW = (1.5, 3.5)  # its comments a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Planted:
 
     kind: Kind
     day: date
+    until: date  # by whose end it is to be found
     share: float
     ids: frozenset[str]
 
@@ -44,9 +47,19 @@ def volume(day: date, per_day: int, rng: np.random.Generator) -> int:
 
 
 def stream(
-    pool: FeedbackTable, *, seed: int, first: date, history: int = 56, looked_at: int = 40, per_day: int = 2000
+    pool: FeedbackTable,
+    *,
+    seed: int,
+    first: date,
+    history: int = 56,
+    looked_at: int = 40,
+    per_day: int = 2000,
+    slow: bool = False,
 ) -> Stream:
-    """`history` quiet days, then `looked_at` days with one new incident on every second of them."""
+    """`history` quiet days, then `looked_at` days with one new incident on every second of them.
+
+    `slow`: each of two or three comments a day for two weeks, as far as the days go.
+    """
     rng = np.random.default_rng(seed)
     days = [first + timedelta(days=i) for i in range(history + looked_at)]
     counts = [volume(day, per_day, rng) for day in days]
@@ -58,15 +71,20 @@ def stream(
         if at >= len(days):
             break
         share = float(np.exp(rng.uniform(np.log(0.005), np.log(0.05))))
-        rows = [
-            (days[at + later], j)
-            for later, part in enumerate(_DECAY)
-            if at + later < len(days)
-            for j in range(max(round(share * counts[at + later] * part), 10 if later == 0 else 1))
-        ]
-        piece = _telling(table, KINDS[kind], [day for day, _ in rows], f"p{i}-", rng)
+        if slow and at + SLOW_DAYS > len(days):
+            break
+        if slow:
+            sizes = rng.poisson(rng.uniform(*_SLOW), SLOW_DAYS).tolist()
+        else:
+            sizes = [
+                max(round(share * count * part), 10 if later == 0 else 1)
+                for later, (part, count) in enumerate(zip(_DECAY, counts[at:], strict=False))
+            ]
+        rows = [days[at + later] for later, size in enumerate(sizes) for _ in range(size)]
+        piece = _telling(table, KINDS[kind], rows, f"p{i}-", rng)
         extra.append(piece)
-        planted.append(Planted(KINDS[kind], days[at], share, frozenset(piece.ids)))
+        until = days[at + (SLOW_DAYS - 1 if slow else 0)]
+        planted.append(Planted(KINDS[kind], days[at], until, share, frozenset(piece.ids)))
     return Stream(_stacked([table, *extra]), tuple(planted), tuple(days[history:]))
 
 

@@ -61,11 +61,11 @@ def test_a_network_for_sentiment_alone(shared_data: Path, capsys: pytest.Capture
     whole = shared_data / "datasets" / "chnsenticorp"
     part = tmp_path / "part"
     part.mkdir()
-    for name, rows in (("train", 600), ("dev", 100), ("test", 100)):
+    for name, rows in (("train", 200), ("dev", 60), ("test", 60)):
         pq.write_table(pq.read_table(whole / f"{name}.parquet").slice(0, rows), part / f"{name}.parquet")
     options = ("--model", "network", "--profile", "quick", "--set", "epochs=1")
     metrics = trained(part, "test", *options, task="sentiment", schema="chnsenticorp.toml")
-    assert metrics["test/sentiment/rows"] == 100
+    assert metrics["test/sentiment/rows"] == 60
     assert fankui.run(["score", "--model", "run/bundle", "--json", "房间有霉味，床单也没换"]) == 0
     answer = json.loads(capsys.readouterr().out.splitlines()[-1])["results"][0]
     assert answer["labels"]["sentiment"]["label"] in ("0", "1")

@@ -5,6 +5,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import psutil
 import pytest
 from sqlalchemy import select
 
@@ -81,17 +83,28 @@ def rows(store: str, table: Any) -> list[Any]:
     return found
 
 
+def kill_all(process: "subprocess.Popen[bytes]") -> None:
+    """At once, and the workers with it: none has time to end in order."""
+    everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for one in everyone:
+        one.send_signal(signal.SIGKILL)
+    process.wait()
+    psutil.wait_procs(everyone, timeout=10)
+
+
 def survive(start_server: Callable[..., Any], bundle: Path, store: str, *, rounds: int, seed: int) -> None:
+    """Every second round with two workers."""
     chance = random.Random(seed)
     acknowledged: dict[str, str] = {}
     open_keys: list[str] = []
     for number in range(rounds):
-        server = start_server("--model", str(bundle), "--store", store, "--request-timeout", "5")
+        workers = str(1 + number % 2)
+        options = ("--model", str(bundle), "--store", store, "--request-timeout", "5", "--workers", workers)
+        server = start_server(*options)
         with Clients(server, number) as clients:
             assert clients.began.wait(20)
             time.sleep(chance.uniform(0.0, 0.2))
-            server.process.send_signal(signal.SIGKILL)
-            server.process.wait()
+            kill_all(server.process)
         assert clients.wrong == []
         acknowledged |= clients.acknowledged
         open_keys += clients.unanswered

@@ -63,7 +63,10 @@ def test_the_life_of_a_webhook(store_url: str, receiver: Receiver, capsys: pytes
     assert capsys.readouterr().out.startswith("crm: HTTP 204 after 0.")
     assert receiver.got[0].verified(first.strip())["type"] == "webhook.test"
     assert run("test", "crm", "--allow-http", store=store_url) == 1
-    assert capsys.readouterr().err.startswith("fankui: crm: no answer (address_refused) after 0.")
+    told = capsys.readouterr().err
+    assert told.startswith("fankui: crm: no answer (address_refused: it is not public; --allow-network ")
+    assert run("test", "crm", store=store_url) == 2
+    assert "for others read http on the way (--allow-http allows it)" in capsys.readouterr().err
     receiver.answer = answering(404)
     assert run("test", row["id"], *LOOPBACK, store=store_url) == 1
     assert capsys.readouterr().err.startswith("fankui: crm: HTTP 404 (status) after 0.")

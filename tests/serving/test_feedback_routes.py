@@ -278,10 +278,24 @@ def test_lists(client: Client) -> None:
         "status=gone",
         "received_from=1700000000",
         "queue=%00",
+        "prioirty=1",
+        "status=new&Status=new",
     ],
 )
 def test_queries_that_are_refused(client: Client, query: str) -> None:
     assert client.get(f"/v1/feedback?{query}").status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/v1/feedback", "/v1/feedback/a1", "/v1/export", "/v1/jobs", "/v1/alerts"])
+def test_a_misspelt_filter_does_not_let_everything_pass(client: Client, path: str) -> None:
+    post(client, {"text": "快递太慢了", "id": "a1"})
+    answer = client.get(f"{path}?custmer_ref=13812345678")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_item")
+    assert answer.json()["detail"].startswith("expected ")
+    assert "custmer" not in answer.text
+    assert "138" not in answer.text
+    assert client.delete("/v1/feedback/a1?dry_run=true").status_code == 422
+    assert client.get("/v1/feedback/a1").status_code == 200
 
 
 def test_corrections(client: Client) -> None:

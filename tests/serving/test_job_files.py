@@ -78,9 +78,8 @@ def test_parquet_holds_what_the_lines_hold(app: FastAPI, client: TestClient, res
         assert (row["satisfaction"], row["urgency_score"]) == (line["satisfaction"], line["urgency_score"])
         decision = line["decision"]
         assert row["due_at"] == datetime.fromisoformat(decision["due_at"])
-        assert [row[name] for name in ("queue", "zone", "reasons")] == [
-            decision[name] for name in ("queue", "zone", "reasons")
-        ]
+        names = ("queue", "zone", "priority", "reasons")
+        assert [row[name] for name in names] == [decision[name] for name in names]
         assert (row["flags"], row["truncated"], row["error"]) == (line["flags"], line["truncated"], None)
 
 

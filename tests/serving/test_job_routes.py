@@ -322,11 +322,12 @@ def test_keys_see_their_own_jobs(
     client = TestClient(app, base_url="http://127.0.0.1")
     answer = client.post("/v1/jobs", json={"items": ITEMS}, headers=names["one"])
     location = answer.headers["Location"]
-    none = f"/v1/jobs/{'0' * 32}"
+    none, no_id = f"/v1/jobs/{'0' * 32}", "/v1/jobs/NOPE%00"
     for method, path in (("GET", ""), ("GET", "/results"), ("POST", "/cancel")):
         foreign = client.request(method, location + path, headers=names["two"])
         unknown = client.request(method, none + path, headers=names["two"])
         assert code(foreign) == code(unknown) == (404, "job_unknown")
+        assert code(client.request(method, no_id + path, headers=names["two"])) == (404, "job_unknown")
         assert foreign.json()["detail"] == unknown.json()["detail"]
         assert code(client.request(method, location + path, headers=names["reader"])) == (403, "scope_missing")
         assert code(client.request(method, location + path)) == (401, "key_missing")

@@ -82,6 +82,11 @@ def test_sigterm_lets_the_request_in_flight_finish(start_server: Callable[..., A
     assert 0 < in_flight <= 256
     assert answers[0].status_code == 200
     assert len(answers[0].json()["results"]) == 256
+    told = [event for event in server.logged() if event["event"] in ("stopping", "stopped")]
+    assert [(event["event"], event["process"]) for event in told] == [
+        ("stopping", server.process.pid),
+        ("stopped", server.process.pid),
+    ]
 
 
 def test_options_come_from_the_environment_too(start_server: Callable[..., Any], linear_bundle: Path) -> None:

@@ -109,6 +109,7 @@ def test_sigterm_reaches_every_worker_and_requests_finish(
         thread.join()
     assert server.process.wait(20) == 0
     assert [len(answer.json()["results"]) for answer in answers] == [256, 256]
+    assert len({event["process"] for event in server.logged() if event["event"] == "stopped"}) == 2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,6 +13,7 @@ import pytest
 from models.calibration import Calibration
 from pipeline.feedback import Example, Feedback
 from pipeline.schema import Kind, LabelSchema
+from tests.conftest import COMMENTS
 from tests.training.labeled_rows import write_rows
 from training.columns import Floats, Labels
 from training.config import resolve
@@ -119,26 +120,46 @@ TINY = [
 RunTraining = Callable[..., TrainResult]
 
 
-@pytest.fixture
-def labeled_files(tmp_path: Path, examples: list[Example]) -> dict[str, Path]:
-    rows: list[dict[str, object]] = [{"text": example.text, **example.labels} for example in examples]
+def write_labeled(folder: Path) -> dict[str, Path]:
+    """The two dozen comments as files to train on."""
+    rows: list[dict[str, object]] = [
+        {"text": text, "sentiment": sentiment, "category": category, "aspects": aspects, "urgency": urgency}
+        for text, sentiment, category, aspects, urgency in COMMENTS
+    ]
     return {
-        "train": write_rows(tmp_path / "train.jsonl", rows[:16] + rows[16:18]),
-        "dev": write_rows(tmp_path / "dev.jsonl", rows[16:20]),
-        "test": write_rows(tmp_path / "test.jsonl", rows[20:]),
+        "train": write_rows(folder / "train.jsonl", rows[:16] + rows[16:18]),
+        "dev": write_rows(folder / "dev.jsonl", rows[16:20]),
+        "test": write_rows(folder / "test.jsonl", rows[20:]),
     }
 
 
-@pytest.fixture
-def run_training(labeled_files: dict[str, Path], tmp_path: Path) -> RunTraining:
-    """`run_training("network", "epochs=1", output=…)`: two dozen comments to a bundle in `tmp_path`/out."""
+def training_from(files: dict[str, Path], folder: Path) -> RunTraining:
+    """`run("network", "epochs=1", output=…)`: from these files to a bundle in `folder`/out."""
 
-    def make(model: str, *overrides: str, progress: Silent | None = None, **options: object) -> TrainResult:
-        given = {**labeled_files, "train": (labeled_files["train"],), "model": model}
+    def run(model: str, *overrides: str, progress: Silent | None = None, **options: object) -> TrainResult:
+        given = {**files, "train": (files["train"],), "model": model}
         common = ["track=false"] if model == "linear" else TINY
-        config = resolve({**given, "output": tmp_path / "out", **options}, overrides=[*common, *overrides])
+        config = resolve({**given, "output": folder / "out", **options}, overrides=[*common, *overrides])
         result = train(config, progress=progress)
         assert result is not None
         return result
 
-    return make
+    return run
+
+
+@pytest.fixture
+def labeled_files(tmp_path: Path) -> dict[str, Path]:
+    return write_labeled(tmp_path)
+
+
+@pytest.fixture
+def run_training(labeled_files: dict[str, Path], tmp_path: Path) -> RunTraining:
+    """Trains on the two dozen comments, into `tmp_path`."""
+    return training_from(labeled_files, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained_network(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """A tiny network of those comments, trained once. Read only."""
+    folder = tmp_path_factory.mktemp("trained")
+    return training_from(write_labeled(folder), folder)("network", "epochs=1")

@@ -24,8 +24,8 @@ TEXTS = [f"第{i}次了，{'快递没到' * (i % 5)}客服{'不回' * (i % 3)}�
 
 
 @pytest.fixture
-def trained(run_training: RunTraining) -> ModelBundle:
-    return run_training("network").bundle
+def trained(trained_network: TrainResult) -> ModelBundle:
+    return trained_network.bundle
 
 
 def without_engine(bundle: ModelBundle, folder: Path) -> ModelBundle:

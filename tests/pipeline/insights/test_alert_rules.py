@@ -15,9 +15,10 @@ GOOD: dict[str, Any] = {"name": "refunds", "metric": "count", "filter": {"catego
 
 def test_the_shipped_rules_are_valid() -> None:
     rules = load_rules(shipped("data", "alerts.toml"))
-    assert [rule.name for rule in rules][:2] == ["incident", "safety"]
-    assert rules[2].filters == {"urgency": ("high", "critical")}
-    assert rules[2].windows == 2
+    assert [rule.name for rule in rules][:3] == ["incident", "slow incident", "safety"]
+    assert [rule.days for rule in rules][:3] == [1, 7, 1]
+    assert rules[3].filters == {"urgency": ("high", "critical")}
+    assert rules[3].windows == 2
 
 
 def test_what_is_left_out_has_a_default() -> None:
@@ -48,7 +49,7 @@ def test_what_is_left_out_has_a_default() -> None:
         ({"metric": "share", "above": None, "below": 0}, "below: share is between 0 and 1"),
         ({"metric": "satisfaction", "above": None, "below": 60}, "below: satisfaction is between 1 and 5; found 60"),
         ({"above": -1}, "above: count is 0 and more; found -1, which it never passes"),
-        ({"metric": "incident"}, "an incident takes chance, cool_down and least alone"),
+        ({"metric": "incident"}, "an incident takes chance, days, cool_down and least alone"),
     ],
 )
 def test_mistakes_are_told(change: dict[str, Any], message: str) -> None:

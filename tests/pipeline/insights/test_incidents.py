@@ -8,11 +8,11 @@ import pytest
 
 from pipeline.errors import DataError
 from pipeline.insights.alert_rules import rules_from_dict
-from pipeline.insights.alerts import find_alerts
+from pipeline.insights.alerts import find_alerts, too_early
 from pipeline.insights.bursts import baseline, find_bursts
 from pipeline.insights.causes import find_causes
 from pipeline.insights.dependencies import determined_by
-from pipeline.insights.incidents import find_incidents
+from pipeline.insights.incidents import find_incidents, find_slow_incidents
 from pipeline.insights.series import Membership, membership
 from pipeline.insights.table import Categories, FeedbackTable
 from pipeline.insights.terms import read_terms
@@ -42,6 +42,45 @@ def test_an_incident_is_one_with_its_comments_and_its_shop(told: tuple[FeedbackT
     assert incident.causes.first is not None
     assert incident.causes.first.series.name == "shop=S03"
     assert "火花" in "".join(cause.series.name for cause in incident.causes.what)
+
+
+def spread_out(table: FeedbackTable, days: int) -> FeedbackTable:
+    """The incident's comments over so many days up to the last."""
+    rows = np.array([i for i, name in enumerate(table.ids) if name.startswith("x")])
+    times = table.times.copy()
+    times[rows] -= (np.arange(len(rows)) % days).astype("timedelta64[D]")
+    return replace(table, times=times)
+
+
+def test_what_comes_in_slowly_is_told_by_the_week(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table = spread_out(with_incident(quiet[0], count=14), 7)
+    members = membership(table, read_terms(table.texts))
+    assert [find_incidents(table, members, LAST - timedelta(days=i)) for i in range(7)] == [[]] * 7
+    (incident,) = find_slow_incidents(table, members, LAST, days=7)
+    assert {table.ids[i] for i in incident.rows} >= {f"x{i}" for i in range(14)}
+    assert len(incident.rows) <= 16
+    assert incident.causes.first is not None
+    assert incident.causes.first.series.name == "shop=S03"
+    rules = rules_from_dict({"rules": [{"name": "slow", "metric": "incident", "days": 7, "cool_down": 7}]})
+    assert [alert.day for alert in find_alerts(table, members, rules, first=LAST - timedelta(days=9))] == [LAST]
+    assert find_alerts(table, members, rules, last=LAST - timedelta(days=7)) == []
+    assert too_early(table, rules, last=FIRST + timedelta(days=34)) == {}
+    (why,) = too_early(table, rules, last=FIRST + timedelta(days=33)).values()
+    assert why.startswith("its base line takes 28 days before the 7 days up to ")
+
+
+def test_what_a_day_shows_by_itself_is_no_slow_incident(told: tuple[FeedbackTable, Membership]) -> None:
+    table, members = told
+    assert find_incidents(table, members, LAST, days=7) != []
+    assert find_slow_incidents(table, members, LAST, days=7) == []
+
+
+def test_quiet_weeks_have_no_slow_incident(quiet: tuple[FeedbackTable, Membership]) -> None:
+    table, members = quiet
+    found = [find_slow_incidents(table, members, LAST - timedelta(days=i), days=7) for i in range(5)]
+    assert sum(map(len, found)) == 0
+    with pytest.raises(DataError, match="expected 28 days before"):
+        find_slow_incidents(table, members, LAST - timedelta(days=6), days=7)
 
 
 def test_quiet_days_have_no_incident(quiet: tuple[FeedbackTable, Membership]) -> None:
