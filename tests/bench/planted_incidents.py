@@ -26,7 +26,7 @@ from pipeline.schema import load_schema
 from tests.bench.planted_stream import Planted, Stream, stream
 
 RULE = AlertRule("incident", Metric.INCIDENT)
-SLOW = AlertRule("slow incident", Metric.INCIDENT, days=7, cool_down=7, least=6)
+SLOW = AlertRule("slow incident", Metric.INCIDENT, days=7, cool_down=7, least=7)
 
 
 @dataclass
