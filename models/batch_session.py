@@ -1,6 +1,5 @@
 """What several files of one command share: the model at work, and the answers that it gave already."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from models.batch_scoring import ScoreOptions, Scorer
 from models.batch_workers import InProcess, Pool, WorkerProcesses, WorkerSetting
 from models.loading import ResolvedModel
 from models.predictor import BundlePredictor
+from pipeline.cores import usable_cores
 from pipeline.routing import RoutingPolicy
 
-_CGROUP = Path("/sys/fs/cgroup/cpu.max")
 # A worker takes about a second to start; in so many bytes lie some thousand comments, which take longer than that.
 _FEW_BYTES = {".parquet": 1 << 18, ".xlsx": 1 << 18}
 _FEW_BYTES_OF_TEXT = 1 << 20
@@ -62,13 +61,3 @@ def worker_count(files: Sequence[Path], *, cores: int | None = None) -> int:
     sizes = ((file.stat().st_size, _FEW_BYTES.get(file.suffix.lower(), _FEW_BYTES_OF_TEXT)) for file in files)
     share = sum(size / few for size, few in sizes)
     return 1 if share < 1 else cores or usable_cores()
-
-
-def usable_cores() -> int:
-    """Cores that this process may use: of its affinity and its container's quota the smaller."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = _CGROUP.read_text(encoding="ascii").split()
-        return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or "max"
-        return cores

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from pipeline.columns import ColumnMap
+from pipeline.cores import usable_cores
 from pipeline.errors import TextError, UsageError
 from pipeline.insights.read_table import ReadOptions, ReadReport, read_table
 from pipeline.insights.selection import parse_filters, selected
@@ -66,7 +67,7 @@ class Opened:
         """The terms of all texts."""
         started = time.perf_counter()
         with _bar("words", len(self.table), quiet) as advance:
-            found = read_terms(self.table.texts, progress=advance)
+            found = read_terms(self.table.texts, processes=usable_cores(), progress=advance)
         self.seconds["terms"] = time.perf_counter() - started
         return found
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pipeline.cores import usable_cores
 from pipeline.errors import BundleError, FeedbackError
 from serving.listening import listen, reserve
 from serving.logs import logging_config, tell_start
@@ -62,8 +63,7 @@ def supervise(settings: ServeSettings) -> None:
         held.enter_context(reserve(settings.host, settings.port))
         folder = held.enter_context(tempfile.TemporaryDirectory(prefix="fankui-figures-", ignore_cleanup_errors=True))
         os.environ[FOLDER_VARIABLE] = folder
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        threads = settings.threads or max(1, cores // settings.workers)
+        threads = settings.threads or max(1, usable_cores() // settings.workers)
         supervisor = _Supervisor(replace(settings, threads=threads, figures=Path(folder)))
         held.callback(supervisor.end)
         supervisor.start()

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sparse_dot_topn import sp_matmul_topn
 
-from pipeline.insights.table import Floats, Ints
+from pipeline.cores import usable_cores
+from pipeline.insights.table import Floats, Ints, Mask
 
-_CHUNK = 1024
+_NEIGHBOURS = 16  # by terms, that are looked at first; four times as many where another may be nearer
+_PAIRS = 1 << 20  # looked at together
 _DIGITS = 6  # likeness is compared to so many: both directions of a pair must agree
 
 
@@ -67,36 +70,66 @@ def _nearest(
     """For each cluster asked for its nearest active one other than itself, and how alike they are (-1: none)."""
     place = np.full(int(cluster.max()) + 1, -1, dtype=np.int64)
     place[active] = np.arange(len(active))
-    rows = np.flatnonzero(place[cluster] >= 0)
-    at = place[cluster[rows]]
-    sizes = np.bincount(at, minlength=len(active)).astype(np.float32)
-    members = sparse.csr_matrix((1 / sizes[at], (at, rows)), shape=(len(active), len(cluster)))
-    means = (members @ likeness.terms).tocsr()
-    vectors = None if likeness.embeddings is None else np.asarray(members @ likeness.embeddings, dtype=np.float32)
-    transposed = means.T.tocsr()
+    search = _Search(likeness, place[cluster], len(active), threshold)
+    own = place[asked]
     best = np.full(len(asked), -1, dtype=np.int64)
     value = np.full(len(asked), -1.0)
-    least = max(threshold - (likeness.share if vectors is not None else 0.0), 0.0)
-    for begin in range(0, len(asked), _CHUNK):
-        own = place[asked[begin : begin + _CHUNK]]
-        product = (means[own] @ transposed).tocoo()
-        keep = (product.data >= least) & (own[product.row] != product.col)
+    unsure = np.arange(len(asked))
+    neighbours = _NEIGHBOURS
+    while len(unsure):
+        left = []
+        for begin in range(0, len(unsure), max(_PAIRS // neighbours, 1)):
+            part = unsure[begin : begin + max(_PAIRS // neighbours, 1)]
+            best[part], value[part], sure = search.nearest(own[part], neighbours)
+            left.append(part[~sure])
+        unsure = np.concatenate(left)
+        neighbours *= 4
+    return np.where(best >= 0, active[best], -1), value
+
+
+class _Search:
+    """Clusters to look for the nearest one among. `at`: (n,) number of each row's cluster, negative for none."""
+
+    def __init__(self, likeness: Likeness, at: Ints, count: int, threshold: float) -> None:
+        rows = np.flatnonzero(at >= 0)
+        sizes = np.bincount(at[rows], minlength=count).astype(np.float32)
+        members = sparse.csr_matrix((1 / sizes[at[rows]], (at[rows], rows)), shape=(count, len(at)))
+        self._means = (members @ likeness.terms).tocsr()
+        self._transposed = self._means.T.tocsr()
+        vectors = likeness.embeddings
+        self._vectors = None if vectors is None else np.asarray(members @ vectors, dtype=np.float32)
+        self._share = 0.0 if vectors is None else likeness.share
+        self._threshold = threshold
+        self._threads = usable_cores()
+
+    def nearest(self, own: Ints, neighbours: int) -> tuple[Ints, npt.NDArray[np.float64], Mask]:
+        """Of each the nearest of so many `neighbours` by terms, how alike they are, and whether no other is nearer."""
+        least = max(self._threshold - self._share, 0.0)
+        top = min(neighbours + 1, self._means.shape[0])  # itself is one of them
+        # Threaded, and without making the product whole, which has thousands of entries a row.
+        product = sp_matmul_topn(
+            self._means[own], self._transposed, top_n=top, threshold=least, n_threads=self._threads
+        ).tocsr()
+        cut = np.flatnonzero(np.diff(product.indptr) == top) if top < self._means.shape[0] else np.zeros(0, np.int64)
+        lowest = np.full(len(own), -np.inf)
+        lowest[cut] = product.data[product.indptr[cut][:, None] + np.arange(top)].min(axis=1)
+        product = product.tocoo()
+        keep = own[product.row] != product.col
         row, column, data = product.row[keep], product.col[keep], product.data[keep].astype(np.float64)
-        if vectors is not None:
+        if self._vectors is not None:
             # The embedding moves a pair by `share` at most: what lies twice that behind the row's best is not the best.
             leading = np.zeros(len(own))
             np.maximum.at(leading, row, data)
-            near = data >= leading[row] - 2 * likeness.share
+            near = data >= leading[row] - 2 * self._share
             row, column, data = row[near], column[near], data[near]
-            data += likeness.share * _dots(vectors, own[row], column)
-        if not len(row):
-            continue
+            data += self._share * _dots(self._vectors, own[row], column)
+        best = np.full(len(own), -1, dtype=np.int64)
+        value = np.full(len(own), -1.0)
         data = np.round(data, _DIGITS)
         order = np.lexsort((column, -data, row))
         found, where = np.unique(row[order], return_index=True)
-        best[begin + found] = active[column[order][where]]
-        value[begin + found] = data[order][where]
-    return best, value
+        best[found], value[found] = column[order][where], data[order][where]
+        return best, value, np.maximum(value, self._threshold) > lowest + self._share
 
 
 def _dots(vectors: Floats, row: Ints, column: Ints) -> npt.NDArray[np.float64]:

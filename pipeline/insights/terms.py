@@ -47,11 +47,15 @@ def read_terms(
     lexicon: Lexicon | None = None,
     least: int = 2,
     pairs: bool = True,
+    processes: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Terms:
-    """Terms that at least `least` comments hold. Stop words are no terms and part of none."""
+    """Terms that at least `least` comments hold. Stop words are no terms and part of none.
+
+    `processes` as `all_words` says.
+    """
     stop_words = (lexicon or shipped_lexicon()).stop_words
-    plain = all_words(texts, progress=progress)
+    plain = all_words(texts, processes=processes, progress=progress)
     documents, new = join_new_words(plain, stop_words=stop_words)
     index: dict[str, int] = {}
     together: dict[tuple[str, str], int] = {}

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from models.batch_session import usable_cores
+from pipeline.cores import usable_cores
 from tests.bench.batch_peers import Work, hf_pipeline, raw_loop, write_bert_base, write_same_encoder
 from tests.bench.batch_texts import SEED, distinct_comments
 from tests.bench.batch_watch import score
