@@ -1,11 +1,11 @@
-"""Runs `fankui score` and watches it: seconds, and the most memory that all of its processes held at once."""
+"""Runs a command of fankui and watches it: seconds, and the most memory that all of its processes held at once."""
 
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,16 @@ class Watched:
 
 def score(arguments: Sequence[str], *, folder: Path, until: Callable[[], bool] | None = None) -> Watched:
     """Run `fankui score ARGUMENTS… --json` in a folder; it is killed, all at once, as soon as `until` says so."""
-    command = [sys.executable, "-m", "fankui", "score", *arguments, "--json"]
+    found = run(["score", *arguments, "--json"], folder=folder, until=until)
+    if found.told is None:
+        return found
+    (told,) = found.told["files"]
+    return replace(found, told=told)
+
+
+def run(words: Sequence[str], *, folder: Path, until: Callable[[], bool] | None = None) -> Watched:
+    """Run `fankui WORDS…`, which prints JSON, in a folder; killed as `score` says. Ends with it where it fails."""
+    command = [sys.executable, "-m", "fankui", *words]
     start, peak = time.perf_counter(), 0
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, env=_environment()) as process:
         watched = psutil.Process(process.pid)
@@ -40,8 +49,7 @@ def score(arguments: Sequence[str], *, folder: Path, until: Callable[[], bool] |
         out = process.stdout.read() if process.stdout is not None else b""
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    (told,) = json.loads(out)["files"]
-    return Watched(seconds, peak, told)
+    return Watched(seconds, peak, json.loads(out))
 
 
 def resident(process: psutil.Process) -> int:
