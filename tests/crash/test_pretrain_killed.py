@@ -15,7 +15,7 @@ import pytest
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
-SIZE = ("--layers", "1", "--hidden", "64", "--rows", "4", "--steps", "600", "--device", "cpu", "--no-track")
+SIZE = ("--layers", "1", "--hidden", "64", "--rows", "4", "--steps", "300", "--device", "cpu", "--no-track")
 LAUNCH = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fankui", "pretrain")
 
 pytestmark = pytest.mark.slow
@@ -66,6 +66,6 @@ def test_two_processes_go_on_after_a_kill(data: Path, tmp_path: Path) -> None:
     resumed = start([*corpus, "--output", "killed", "--resume"], tmp_path / "resumed.err")
     finish(resumed, tmp_path / "resumed.err")
     record = json.loads((tmp_path / "killed" / "encoder" / "pretraining.json").read_text(encoding="utf-8"))
-    assert record["legs"][-1]["steps"] == 600
+    assert record["legs"][-1]["steps"] == 300
     first, second = (load_file(tmp_path / name / "encoder" / "model.safetensors") for name in ("whole", "killed"))
     assert all(first[name].equal(second[name]) for name in first)
