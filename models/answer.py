@@ -27,7 +27,7 @@ def column_kinds(
 ) -> list[tuple[str, str]]:
     """Name and kind of every output column, in order; the kinds are those of pipeline/writers.py.
 
-    `routed` adds queue, due_at, zone, priority and reasons; `all_probabilities` one column for every label.
+    `routed` adds queue, due_at, zone, queue_priority and reasons; `all_probabilities` one column for every label.
     """
     found: list[tuple[str, str]] = []
     for task in schema.tasks:
@@ -44,7 +44,7 @@ def column_kinds(
         found.append(("satisfaction", "number"))
     found += [("truncated", "flag"), ("flags", "labels")]
     if routed:
-        found += [("queue", "text"), ("due_at", "time"), ("zone", "text"), ("priority", "integer")]
+        found += [("queue", "text"), ("due_at", "time"), ("zone", "text"), ("queue_priority", "integer")]
         found.append(("reasons", "labels"))
     return [*found, ("error", "text"), ("model_version", "text")]
 
@@ -73,8 +73,8 @@ def columns(
         row.update(_numbers(prediction, all_probabilities))
         row["model_version"] = prediction.model_version
     if decision is not None:
-        row.update(queue=decision.queue, due_at=decision.due_at, zone=decision.zone, priority=decision.priority)
-        row["reasons"] = list(decision.reasons)
+        row.update(queue=decision.queue, due_at=decision.due_at, zone=decision.zone)
+        row.update(queue_priority=decision.priority, reasons=list(decision.reasons))
     return row
 
 
@@ -106,7 +106,9 @@ def item_columns(schema: LabelSchema, found: Mapping[str, Any], *, model_version
     given |= aspect_cells(found["aspects"], schema)
     if (decision := found["decision"]) is not None:
         due_at = decision["due_at"]
-        given |= decision | {"due_at": None if due_at is None else datetime.fromisoformat(due_at)}
+        given |= {name: decision[name] for name in ("queue", "zone", "reasons")}
+        given |= {"due_at": None if due_at is None else datetime.fromisoformat(due_at)}
+        given["queue_priority"] = decision["priority"]
     return row | {name: value for name, value in given.items() if name in row}
 
 

@@ -233,7 +233,7 @@ class RecordLayout:
             reasons.append(verdict.reasons)
         if found:
             rows["reasons"] = self._packed("reasons", reasons)
-            rows["queue"], rows["due_at"], rows["zone"], rows["priority"] = zip(*found, strict=True)
+            rows["queue"], rows["due_at"], rows["zone"], rows["queue_priority"] = zip(*found, strict=True)
 
 
 def millionths(values: Array) -> npt.NDArray[np.int32]:

@@ -68,8 +68,6 @@ def _column(name: str, kind: str, segment: Segment, layout: RecordLayout, due: D
     values = np.ascontiguousarray(due.reasons if name == "reasons" else segment.answers[name])
     if kind == "text":
         return pa.array(layout.words[name], pa.string()).take(pa.array(values, mask=failed))
-    if kind == "number":
-        return pa.array(values / 10**DIGITS, mask=failed)
     if kind == "labels":
         given = layout.labels(name, values) & ~failed[:, None]
         labels = pa.array(layout.words[name], pa.string()).take(pa.array(np.nonzero(given)[1]))
@@ -79,6 +77,10 @@ def _column(name: str, kind: str, segment: Segment, layout: RecordLayout, due: D
         codes = values[given] - 1
         keys = pa.array(layout.words[name], pa.string()).take(pa.array(codes // 3))
         return pa.MapArray.from_arrays(_offsets(given, failed), keys, pa.array((codes % 3 - 1).astype(np.int8)))
+    if kind == "number":
+        values = values / 10**DIGITS
+    elif kind == "integer":
+        values, failed = values.astype(np.int64), failed | (values == 0)
     return pa.array(values, mask=failed)
 
 

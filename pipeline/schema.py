@@ -30,7 +30,7 @@ _LONGEST = 10 * 366 * 1440  # minutes; due times stay within the calendar
 
 RESERVED = frozenset(
     {"id", "text", "satisfaction", "truncated", "flags", "queue", "due_at", "zone", "reasons", "error", "model_version"}
-    | {"evidence", "embedding"}
+    | {"queue_priority", "evidence", "embedding"}
 )
 """Columns of a scored file that no task may take the name of."""
 

@@ -46,6 +46,7 @@ _NO_ATTRIBUTE = {
         EMBEDDING,
         "zone",
         "priority",
+        "queue_priority",
         "escalation",
         "answer",
     ),

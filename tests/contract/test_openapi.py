@@ -311,6 +311,7 @@ def note_what_jobs_refuse(app: FastAPI, client: TestClient, note: Callable[[http
     for id_ in (NO_JOB, "x"):
         for method, path in (("GET", ""), ("GET", "/results"), ("POST", "/cancel")):
             note(client.request(method, f"/v1/jobs/{id_}{path}"))
+            note(client.request(method, f"/v1/jobs/{id_}{path}?nobody=1"))
     note(client.get("/v1/jobs?limit=0"))
     note(client.post("/v1/jobs", content=b"text", headers={"Content-Type": "text/plain"}))
     note(client.post("/v1/jobs", json={"items": []}))

@@ -18,7 +18,7 @@ def test_columns_of_the_shipped_schema(schema: LabelSchema) -> None:
     assert [name for name, _ in column_kinds(schema, routed=True)] == [
         "sentiment", "sentiment_probability", "category", "category_probability", "aspects",
         "urgency", "urgency_probability", "urgency_score", "satisfaction", "truncated", "flags",
-        "queue", "due_at", "zone", "priority", "reasons", "error", "model_version",
+        "queue", "due_at", "zone", "queue_priority", "reasons", "error", "model_version",
     ]  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def test_kinds_of_columns(tiny_schema: LabelSchema) -> None:
         "level_p_low": "number", "level_p_mid": "number", "level_p_top": "number", "tags": "labels",
         "tags_probability": "number", "tags_p_parcel": "number", "tags_p_money": "number", "parts": "aspects",
         "parts_p_parcel": "number", "parts_p_staff": "number", "satisfaction": "number", "truncated": "flag",
-        "flags": "labels", "queue": "text", "due_at": "time", "zone": "text", "priority": "integer",
+        "flags": "labels", "queue": "text", "due_at": "time", "zone": "text", "queue_priority": "integer",
         "reasons": "labels", "error": "text", "model_version": "text",
     }  # fmt: skip
 
@@ -47,7 +47,7 @@ def test_values_of_a_row(predictor: BundlePredictor) -> None:
     (prediction,) = predictor.predict(["快递慢，着火"])
     row = columns(predictor.schema, prediction, decision=DECISION)
     assert (row["mood"], row["level"], row["tags"], row["parts"]) == ("bad", "top", ["parcel"], {"parcel": -1})
-    assert (row["queue"], row["due_at"], row["zone"], row["priority"]) == ("fire", DUE, "suggest", 1)
+    assert (row["queue"], row["due_at"], row["zone"], row["queue_priority"]) == ("fire", DUE, "suggest", 1)
     assert row["reasons"] == ["level:top", "below_auto:level"]
     assert row["level_score"] == round(prediction.scores["level"], 6)
     assert row["model_version"] == predictor.model_version

@@ -61,7 +61,7 @@ def row_by_row(
             error = raised
         if error is not None:
             found.append(columns(predictor.schema, None, error=error, model_version=predictor.model_version))
-            found[-1] |= dict.fromkeys(("queue", "due_at", "zone", "priority", "reasons"))
+            found[-1] |= dict.fromkeys(("queue", "due_at", "zone", "queue_priority", "reasons"))
             if options.all_probabilities:
                 names = [f"{task.name}_p_{key}" for task in predictor.schema.tasks for key in task.keys]
                 found[-1] |= dict.fromkeys(names)

@@ -78,8 +78,9 @@ def test_parquet_holds_what_the_lines_hold(app: FastAPI, client: TestClient, res
         assert (row["satisfaction"], row["urgency_score"]) == (line["satisfaction"], line["urgency_score"])
         decision = line["decision"]
         assert row["due_at"] == datetime.fromisoformat(decision["due_at"])
-        names = ("queue", "zone", "priority", "reasons")
+        names = ("queue", "zone", "reasons")
         assert [row[name] for name in names] == [decision[name] for name in names]
+        assert row["queue_priority"] == decision["priority"] > 0
         assert (row["flags"], row["truncated"], row["error"]) == (line["flags"], line["truncated"], None)
 
 
