@@ -7,6 +7,8 @@ from serving.problems import RequestProblem
 
 async def known_parameters(request: Request) -> None:
     """A dependency of routes that answer 422. Raises RequestProblem `invalid_item`."""
+    if not request.query_params:  # nearly always; and the document is made when it is first asked for
+        return
     operation = request.app.openapi()["paths"][request.scope["route"].path][request.method.lower()]
     known = sorted(found["name"] for found in operation.get("parameters", ()) if found["in"] == "query")
     if not set(request.query_params) <= set(known):

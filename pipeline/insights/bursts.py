@@ -69,12 +69,12 @@ class Baseline:
         return np.asarray((counts >= _LEAST) & (counts >= _LIFT * self.mean))
 
 
-def baseline(members: Membership, days: Days, day: date, *, history: int = _HISTORY, width: int = 1) -> Baseline:
+def baseline(members: Membership, days: Days, day: date, *, width: int = 1) -> Baseline:
     """From the days before; or of the `width` days up to one, from as many such windows before.
 
     Raises DataError `too_few_days`.
     """
-    windows = history if width == 1 else max(history // width, _WINDOWS)
+    windows = max(_HISTORY // width, _WINDOWS)
     first = day - timedelta(days=(windows + 1) * width - 1)
     by_days = day_indices(days, first)
     at = by_days // width

@@ -199,6 +199,7 @@ def test_what_is_remembered_does_not_travel_or_compare() -> None:
     due(desk, "2026-03-04 09:00", 6000)
     assert repr(desk) == before
     assert desk == calendar()
+    # A policy goes to worker processes pickled: what arrives answers as well, without what was remembered.
     assert due(pickle.loads(pickle.dumps(desk)), "2026-03-04 09:00", 60) == ("2026-03-04 10:00", False)
 
 
