@@ -107,11 +107,13 @@ def expected_counts(series: DailyCounts, *, ahead: int, without: Mask | None = N
 
 
 def _fit(matrix: Doubles, counts: Doubles, weights: Doubles) -> Any:
-    from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
+    from statsmodels.tools.sm_exceptions import PerfectSeparationWarning, SingularMatrixWarning
 
     with warnings.catch_warnings():
         # Days that are all alike are predicted perfectly, which is no mistake here.
         warnings.simplefilter("ignore", PerfectSeparationWarning)
+        # A kind of day that did not occur leaves its factor open; the pseudoinverse takes the smallest one.
+        warnings.simplefilter("ignore", SingularMatrixWarning)
         return _glm(matrix, counts, weights)
 
 

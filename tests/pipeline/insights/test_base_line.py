@@ -3,9 +3,10 @@
 from datetime import date, timedelta
 
 import numpy as np
+import pytest
 
 from pipeline.insights.base_line import BaseLine
-from pipeline.insights.seasons import DailyCounts
+from pipeline.insights.seasons import DailyCounts, expected_counts
 
 FIRST = date(2025, 3, 3)
 DAYS = 56
@@ -70,3 +71,12 @@ def test_a_share_grows_no_more_than_the_whole() -> None:
 def test_two_weeks_come_first() -> None:
     assert line(np.full(20, 5)).against(FIRST + timedelta(days=13)) == (None, None)
     assert line(np.full(20, 5)).against(FIRST + timedelta(days=20)) == (None, None)
+
+
+def test_a_kind_of_day_that_did_not_occur_is_no_mistake(recwarn: pytest.WarningsRecorder) -> None:
+    """statsmodels shows its own whatever filter holds."""
+    for first in (date(2025, 3, 3), date(2026, 9, 21)):
+        for count in (14, 20, 55):
+            expected, _ = expected_counts(DailyCounts(first, np.full(count, 60.0)), ahead=1)
+            assert np.isfinite(expected).all()
+    assert [str(one.message) for one in recwarn] == []
