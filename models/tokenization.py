@@ -59,16 +59,16 @@ class FeedbackTokenizer:
             for text, row in zip(texts, rows, strict=True)
         ]
 
-    def count(self, text: str) -> int:
-        """Tokens of a text without the special ones."""
-        return len(self.backend.encode(text, add_special_tokens=False).ids)
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, without the special ones."""
+        return [len(encoding) for encoding in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def windows(self, text: str) -> list[tuple[int, int]]:
         """Spans of the text that fit one input each, cut behind clauses where possible."""
         # Lower-case, because that can be longer: İ becomes two characters. Nothing else a tokenizer does adds any.
         if len(text.lower()) * self.most_tokens <= self.body:
             return [(0, len(text))]
-        return cut_windows(text, limit=self.body, cost=self.count)
+        return cut_windows(text, limit=self.body, costs=self.counts)
 
     def known_fraction(self, text: str) -> float:
         """Share of a text's tokens that the vocabulary holds; 0 for a text without tokens."""

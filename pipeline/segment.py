@@ -4,7 +4,7 @@ The only module that knows jieba. Text is normalized, so full-width ，！？；
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -40,27 +40,31 @@ def words(text: str) -> list[Span]:
     return spans
 
 
-def windows(text: str, *, limit: int, cost: Callable[[str], int]) -> list[Span]:
+def windows(text: str, *, limit: int, costs: Callable[[Sequence[str]], Sequence[int]]) -> list[Span]:
     """Spans of neighbouring clauses that cost at most `limit` together, such as tokens of a model.
 
-    A clause that costs more by itself is cut hard; a single character is never cut. `cost` grows with the text. What
-    clauses cost apart is added up, and what they cost together is asked once a window: trying every clause's end cost
-    a server more than half of what tokenizing does.
+    A clause that costs more by itself is cut hard; a single character is never cut. `costs` tells what each of several
+    texts costs, and grows with the text. What clauses cost apart is asked at once and added up, and what they cost
+    together is asked once a window: trying every clause's end cost a server more than half of what tokenizing does.
     """
     pieces = clauses(text)
-    costs = [cost(text[start:end]) for start, end in pieces]
+    apart = list(costs([text[start:end] for start, end in pieces]))
+
+    def cost(piece: str) -> int:
+        return costs([piece])[0]
+
     spans: list[Span] = []
     first = 0
     while first < len(pieces):
         start, end = pieces[first]
-        if costs[first] > limit and end - start > 1:
+        if apart[first] > limit and end - start > 1:
             cut = _longest(text, start, end, limit=limit, cost=cost)
             spans.append((start, cut))
-            pieces[first], costs[first] = (cut, end), cost(text[cut:end])
+            pieces[first], apart[first] = (cut, end), cost(text[cut:end])
             continue
-        spent, after = costs[first], first + 1
-        while after < len(pieces) and spent + costs[after] <= limit:
-            spent += costs[after]
+        spent, after = apart[first], first + 1
+        while after < len(pieces) and spent + apart[after] <= limit:
+            spent += apart[after]
             after += 1
         while after - 1 > first and cost(text[start : pieces[after - 1][1]]) > limit:
             after -= 1

@@ -3,6 +3,7 @@
 import builtins
 import io
 import logging
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,10 @@ from hypothesis import strategies as st
 from pipeline.segment import clauses, windows, words
 
 TEXTS = st.text(alphabet="快递慢，。！？；,!?;….1 2\n”)好ab", max_size=60)
+
+
+def _lengths(texts: Sequence[str]) -> list[int]:
+    return [len(text) for text in texts]
 
 
 def _parts(text: str, spans: list[tuple[int, int]]) -> list[str]:
@@ -70,24 +75,24 @@ def test_the_dictionary_is_never_read_from_or_written_to_the_temporary_folder(mo
 
 def test_windows_join_clauses_up_to_the_limit() -> None:
     text = "快递太慢，客服不回，包装破了，退款！"
-    assert _parts(text, windows(text, limit=10, cost=len)) == ["快递太慢，客服不回，", "包装破了，退款！"]
-    assert windows(text, limit=100, cost=len) == [(0, len(text))]
-    assert windows("", limit=5, cost=len) == []
+    assert _parts(text, windows(text, limit=10, costs=_lengths)) == ["快递太慢，客服不回，", "包装破了，退款！"]
+    assert windows(text, limit=100, costs=_lengths) == [(0, len(text))]
+    assert windows("", limit=5, costs=_lengths) == []
 
 
 def test_a_clause_over_the_limit_is_cut_hard_and_its_rest_joins_the_next() -> None:
     text = "好，" + "慢" * 7 + "。好"
-    assert _parts(text, windows(text, limit=3, cost=len)) == ["好，", "慢慢慢", "慢慢慢", "慢。好"]
+    assert _parts(text, windows(text, limit=3, costs=_lengths)) == ["好，", "慢慢慢", "慢慢慢", "慢。好"]
 
 
 def test_one_character_over_the_limit_stands_alone() -> None:
-    assert windows("好的", limit=1, cost=lambda text: 5 * len(text)) == [(0, 1), (1, 2)]
+    assert windows("好的", limit=1, costs=lambda texts: [5 * len(text) for text in texts]) == [(0, 1), (1, 2)]
 
 
 @settings(max_examples=400, deadline=None)
 @given(TEXTS, st.integers(1, 12))
 def test_no_character_is_lost_or_doubled(text: str, limit: int) -> None:
-    pieces = windows(text, limit=limit, cost=len)
+    pieces = windows(text, limit=limit, costs=_lengths)
     for spans in (clauses(text), pieces, words(text)):
         assert "".join(_parts(text, spans)) == text
         assert all(start < end for start, end in spans)

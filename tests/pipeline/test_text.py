@@ -8,7 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, TextError
-from pipeline.spelling import compatible
+from pipeline.spelling import compatible, squeezed
 from pipeline.text import MAX_CHARS, NORMALIZER_VERSION, normalize
 
 # Whatever can meet: wide and narrow, both scripts, marks and joiners, emoji, digits, white space.
@@ -230,3 +230,18 @@ def test_piecewise_nfkc_equals_that_of_the_whole(raw: str) -> None:
     whole = unicodedata.normalize("NFKC", raw)
     assert text == "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in whole)
     assert len(offsets) == len(text) + 1
+
+
+@given(
+    st.text(alphabet="好1a ", max_size=3),
+    st.text(alphabet="好差1a", min_size=1, max_size=4),
+    st.integers(1, 8),
+    st.text(alphabet="好1a ", max_size=3),
+)
+def test_every_run_is_squeezed_whatever_stands_around_it(before: str, unit: str, times: int, after: str) -> None:
+    text = before + unit * times + after
+    kept, offsets = squeezed(text, list(range(len(text) + 1)))
+    assert not re.search(r"([^0-9]{1,4})\1{3}|([0-9])\2{20}", kept)
+    assert len(offsets) == len(kept) + 1
+    if not re.search(r"([^0-9]{1,4})\1{3}|([0-9])\2{20}", text):
+        assert kept == text
