@@ -117,8 +117,7 @@ def _files(arg: str, place: str) -> list[Path]:
         if path.is_dir():
             found = folder_files(path)
             if not found:
-                advice = f"give files or a pattern such as {arg.rstrip('/')}/*.csv"
-                raise UsageError("is_folder", f"{arg} is a folder without parquet files; {advice}")
+                raise UsageError("is_folder", f"{arg} is a folder without files of {', '.join(FORMATS)}; name another")
             return found
         return [path]
     pattern = glob.has_magic(arg)
@@ -138,8 +137,11 @@ def _files(arg: str, place: str) -> list[Path]:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """The parquet files of a data set that lies in a folder, partitioned or not; hidden ones and `_…` do not count."""
-    found = sorted(path for path in folder.rglob("*.parquet") if path.is_file())
+    """The files of a data set that lies in a folder, partitioned or not: all that can be read, at any depth.
+
+    As Hadoop and Spark have it: what begins with _ or . is no data (_SUCCESS, .crc).
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS and path.is_file())
     return [path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
 
 

@@ -84,10 +84,19 @@ def test_text_makes_everything_a_comment(folder: Path, arg: str) -> None:
     assert files_or_texts([arg], as_text=True) == ([], [arg])
 
 
-def test_a_folder_is_no_file(folder: Path) -> None:
+def test_a_folder_without_files_to_read(folder: Path) -> None:
+    (folder / "sub" / "readme.md").write_text("# sub", encoding="utf-8")
     with pytest.raises(UsageError) as raised:
         files_or_texts(["sub/"], as_text=False)
-    assert raised.value.message == "sub/ is a folder without parquet files; give files or a pattern such as sub/*.csv"
+    known = ".csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx"
+    assert raised.value.message == f"sub/ is a folder without files of {known}; name another"
+
+
+def test_a_folder_stands_for_all_files_in_it_that_can_be_read(folder: Path) -> None:
+    for name in ("b.CSV", "a/one.jsonl", "readme.md", "_old/c.csv", ".hidden.csv"):
+        (folder / "sub" / name).parent.mkdir(exist_ok=True)
+        (folder / "sub" / name).touch()
+    assert files_or_texts(["sub"], as_text=False)[0] == [Path("sub/a/one.jsonl"), Path("sub/b.CSV")]
 
 
 def test_files_and_comments_do_not_mix(folder: Path) -> None:
