@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from models.calibration import Calibration
 from models.heads import probabilities
 from models.joint import JointModel, mixed
 from models.loading import load_predictor
@@ -64,20 +65,25 @@ def _answers(predictor: BundlePredictor, model: JointModel, rows: Rows) -> tuple
     linear = model.linear.logits(rows.texts).logits
     both = mixed(model.network.logits(rows.texts).logits, linear, model.mixes)
     own = fit_calibration(predictor.schema, gold_columns(rows.examples, predictor.schema), linear)
-    tasks = predictor.schema.tasks
-    return tuple(  # type: ignore[return-value]
-        {t.name: probabilities(t, logits[t.name], calibration.task(t.name).temperature) for t in tasks}
-        for logits, calibration in ((both, predictor.calibration), (linear, own))
-    )
+
+    def calibrated(logits: Mapping[str, NDArray[np.floating]], calibration: Calibration) -> Probabilities:
+        tasks = predictor.schema.tasks
+        return {
+            task.name: probabilities(task, logits[task.name], calibration.task(task.name).temperature) for task in tasks
+        }
+
+    return calibrated(both, predictor.calibration), calibrated(linear, own)
 
 
 def _least_sure(found: Probabilities) -> NDArray[np.float64]:
     """(n,) how sure the least sure of a comment's answers is."""
-    return np.minimum.reduce([values.max(axis=-1).reshape(len(values), -1).min(axis=1) for values in found.values()])
+    return np.asarray(
+        np.minimum.reduce([values.max(axis=-1).reshape(len(values), -1).min(axis=1) for values in found.values()])
+    )
 
 
 def _chosen(taken: NDArray[np.bool_], one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(taken.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+    return np.asarray(np.where(taken.reshape(-1, *[1] * (one.ndim - 1)), one, other))
 
 
 def _scored(predictor: BundlePredictor, rows: Rows, found: Probabilities) -> Scored:
