@@ -1,6 +1,9 @@
 """`fankui pretrain`: public texts in, an encoder out that `fankui train --encoder` takes."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from training.objectives import Objective
     from training.prefinetune import PrefinetuneSettings
+    from training.pretrain import PretrainSettings
     from training.progress import Progress
 
 _LABELS = "labels"
@@ -20,6 +24,7 @@ _Sets = Annotated[
 
 
 def pretrain(  # noqa: PLR0917
+    context: typer.Context,
     output: Annotated[Path, typer.Option(help="Folder of this leg: checkpoints/, and encoder/ when it is done.")],
     minutes: Annotated[float | None, typer.Option(help="Length of the leg; its decay ends with it.")] = None,
     steps: Annotated[int | None, typer.Option(help="Length of the leg in steps instead.")] = None,
@@ -35,12 +40,16 @@ def pretrain(  # noqa: PLR0917
     ] = "mlm",
     layers: Annotated[int, typer.Option(help="Layers of a new encoder.")] = 4,
     hidden: Annotated[int, typer.Option(help="Its width, a multiple of 64.")] = 256,
-    learning_rate: Annotated[float, typer.Option(help="Greatest learning rate.")] = 1.5e-3,
-    rows: Annotated[int, typer.Option(help="Rows of 128 tokens in a step.")] = 48,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Greatest learning rate. [default: 1.5e-3, with labels 4e-4]")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="Rows of 128 tokens in a step; with labels: texts. [default: 48, with labels 96]")
+    ] = None,
     feedback: Annotated[float, typer.Option(help="Share of the rows that hold feedback.")] = 0.7,
     mask: Annotated[float, typer.Option(help="Share of the words to be guessed.")] = 0.15,
     seed: Annotated[int, typer.Option(help="Of order, masks and weights.")] = 7,
-    threads: Annotated[int | None, typer.Option(help="Threads on a CPU; default: all cores.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads on a CPU; default: all cores.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: a GPU where there is one.")] = None,
     checkpoint_seconds: Annotated[float, typer.Option(min=0.0, help="Seconds between two checkpoints.")] = 60.0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the leg in --output.")] = False,
@@ -59,7 +68,6 @@ def pretrain(  # noqa: PLR0917
     from training.objectives import Shape
     from training.prefinetune import PrefinetuneSettings
     from training.pretrain import PretrainSettings, prepare_corpus
-    from training.pretrain import pretrain as run
     from training.processes import is_first
     from training.progress import Silent, Terminal
 
@@ -67,13 +75,16 @@ def pretrain(  # noqa: PLR0917
         torch.set_num_threads(threads)
     progress = Terminal() if is_first() else Silent()
     chosen = _objective(objective)
+    _refuse_unread(context, labels=chosen is None)
     if chosen is None:
         if init is None:
             raise UsageError("init_missing", "--objective labels goes on from an encoder; name it with --init")
         own = tuple(train or ())
         labels = PrefinetuneSettings(output, init, data=data, sets=sets, train=own, seed=seed, resume=resume)
-        _round(labels, progress, as_json=as_json)
+        with _told(progress):
+            _round(labels.with_steps(rows=rows, learning_rate=learning_rate), progress, as_json=as_json)
         return
+    leg = LegSettings(minutes=minutes, steps=steps, checkpoint_seconds=checkpoint_seconds)
     settings = PretrainSettings(
         output=output,
         corpus=corpus,
@@ -82,10 +93,7 @@ def pretrain(  # noqa: PLR0917
         init=init,
         objective=chosen,
         shape=Shape(layers=layers, hidden=hidden),
-        leg=LegSettings(
-            minutes=minutes, steps=steps, learning_rate=learning_rate, checkpoint_seconds=checkpoint_seconds
-        ),
-        rows=rows,
+        leg=leg if learning_rate is None else replace(leg, learning_rate=learning_rate),
         feedback=feedback,
         mask=mask,
         seed=seed,
@@ -93,10 +101,51 @@ def pretrain(  # noqa: PLR0917
         resume=resume,
         track=not no_track,
     )
+    settings = settings if rows is None else replace(settings, rows=rows)
     if corpus_only:
         prepare_corpus(settings, None, progress=progress)
-    elif result := run(settings, progress=progress):
-        _show({"encoder": str(result.encoder), "leg": dict(result.leg), "run_id": result.run_id}, as_json=as_json)
+        return
+    with _told(progress):
+        _leg(settings, progress, as_json=as_json)
+
+
+_OF_LEGS = (
+    "minutes",
+    "steps",
+    "corpus",
+    "layers",
+    "hidden",
+    "feedback",
+    "mask",
+    "device",
+    "checkpoint_seconds",
+    "corpus_only",
+    "no_track",
+)
+"""Parameters that the round over labels does not read."""
+
+
+def _refuse_unread(context: typer.Context, *, labels: bool) -> None:
+    """Raise UsageError `option_unread` for options that would change nothing."""
+    from pipeline.errors import UsageError
+
+    def given(name: str) -> bool:
+        source = context.get_parameter_source(name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    unread = [f"--{name.replace('_', '-')}" for name in (_OF_LEGS if labels else ("train",)) if given(name)]
+    if unread:
+        which = "does not read" if labels else "reads, and no other objective:"
+        raise UsageError("option_unread", f"--objective labels {which} {', '.join(unread)}; leave out what is not read")
+
+
+@contextmanager
+def _told(progress: "Progress") -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        progress.say("stopped; go on with the same command and --resume")
+        raise
 
 
 def _objective(name: str) -> "Objective | None":
@@ -111,6 +160,13 @@ def _objective(name: str) -> "Objective | None":
             return objective
     known = ", ".join((*OBJECTIVES, _LABELS))
     raise UsageError("objective_unknown", f"--objective is one of {known}; found {name!r}")
+
+
+def _leg(settings: "PretrainSettings", progress: "Progress", *, as_json: bool) -> None:
+    from training.pretrain import pretrain as run
+
+    if result := run(settings, progress=progress):
+        _show({"encoder": str(result.encoder), "leg": dict(result.leg), "run_id": result.run_id}, as_json=as_json)
 
 
 def _round(settings: "PrefinetuneSettings", progress: "Progress", *, as_json: bool) -> None:

@@ -4,10 +4,16 @@ import platform
 
 import torch
 
+from pipeline.errors import ConfigError
+
 
 def chosen_device(name: str | None) -> torch.device:
-    """The named device, else a GPU where there is one."""
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """The named device, else a GPU where there is one. Raises ConfigError `device_missing`."""
+    there = ("cuda", "cpu") if torch.cuda.is_available() else ("cpu",)
+    kind = (name or there[0]).partition(":")[0]
+    if kind not in there:
+        raise ConfigError("device_missing", f"--device is one of {', '.join(there)} here; found {name!r}")
+    return torch.device(name or kind)
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -118,7 +118,7 @@ class Leg:
         """Add to the running means; every few steps they become a point of the curves."""
         # Read only once in a while: to read a loss is to wait for the GPU.
         self.recent.append(Losses(*(value.detach() for value in losses)))
-        if standing.step % _RECORD_STEPS:
+        if standing.step % _RECORD_STEPS and standing.step != self.settings.steps:
             return standing
         # After a resumption at any step, the first point is the mean of fewer.
         columns = (torch.stack(column).double().mean() for column in zip(*self.recent, strict=True))

@@ -33,6 +33,7 @@ from training.encoder_folder import WEIGHTS, Start, read_encoder, write_encoder
 from training.leakage import LeakGuard, guard_of
 from training.loop import LoopResult, Trainer
 from training.pretrain import CHECKPOINTS, ENCODER
+from training.pretrain_limits import check_limits, writable_folder
 from training.processes import part_ways
 from training.progress import Progress
 from training.public_labels import LabeledSet, joined_schema, labeled_rows, public_labels
@@ -61,6 +62,16 @@ class PrefinetuneSettings:
         )
     )
 
+    def with_steps(self, *, rows: int | None, learning_rate: float | None) -> "PrefinetuneSettings":
+        """The same with as many rows in a step, and that greatest learning rate, where they are given.
+
+        Raises ConfigError `setting_invalid`.
+        """
+        check_limits({"--rows": rows, "--learning-rate": learning_rate})
+        network = self.network if rows is None else replace(self.network, batch_size=rows)
+        network = network if learning_rate is None else replace(network, learning_rate=learning_rate)
+        return replace(self, network=network)
+
 
 def prefinetune(settings: PrefinetuneSettings, *, progress: Progress) -> Mapping[str, Any] | None:
     """Run the round and write the encoder; returns its record, or None in the processes beside the first one.
@@ -70,6 +81,7 @@ def prefinetune(settings: PrefinetuneSettings, *, progress: Progress) -> Mapping
     """
     if (settings.output / ENCODER).exists():
         raise UsageError("output_exists", f"{settings.output} holds a finished round; name another --output")
+    writable_folder(settings.output)
     if not settings.resume:
         refuse_unfinished(settings.output, settings.output / CHECKPOINTS, what="round")
     start = read_encoder(settings.init)

@@ -41,6 +41,7 @@ from training.objectives import (
     start_from,
 )
 from training.packing import Batch, Corpus, batches, open_corpus
+from training.pretrain_limits import check_limits, writable_folder
 from training.processes import part_ways
 from training.progress import Progress
 from training.public_sets import PublicSet, present_sets, public_sets
@@ -126,15 +127,20 @@ def pretrain(settings: PretrainSettings, *, progress: Progress) -> PretrainResul
 
 
 def check_settings(settings: PretrainSettings) -> None:
-    """Raise ConfigError `setting_invalid`, UsageError `output_exists` or `leg_unfinished`."""
+    """Raise ConfigError `setting_invalid`, UsageError `output_exists`, `leg_unfinished` or `output_unwritable`."""
     if (settings.leg.minutes is None) == (settings.leg.steps is None):
         raise ConfigError("setting_invalid", "a leg ends after --minutes or after --steps; give one of the two")
+    leg, shape = settings.leg, settings.shape
+    check_limits({"--minutes": leg.minutes, "--steps": leg.steps, "--learning-rate": leg.learning_rate})
+    check_limits({"--rows": settings.rows, "--feedback": settings.feedback, "--mask": settings.mask})
+    check_limits({"--layers": shape.layers, "--hidden": shape.hidden})
     if settings.shape.hidden % 64:
         raise ConfigError("setting_invalid", f"--hidden is a multiple of 64; found {settings.shape.hidden}")
     if (settings.output / ENCODER).exists():
         raise UsageError("output_exists", f"{settings.output} holds a finished leg; name another --output")
     if not settings.resume:
         refuse_unfinished(settings.output, settings.output / CHECKPOINTS, what="leg")
+    writable_folder(settings.output)
 
 
 def prepare_corpus(settings: PretrainSettings, start: Start | None, *, progress: Progress) -> None:
@@ -285,7 +291,8 @@ def _key(settings: PretrainSettings) -> str:
 def _essence(settings: PretrainSettings) -> dict[str, Any]:
     names = ("objective", "rows", "length", "feedback", "mask", "seed")
     chosen = {name: getattr(settings, name) for name in names}
-    return chosen | {"shape": asdict(settings.shape), "leg": asdict(settings.leg)}
+    leg = {name: value for name, value in asdict(settings.leg).items() if name != "checkpoint_seconds"}
+    return chosen | {"shape": asdict(settings.shape), "leg": leg}
 
 
 def _tracked(settings: PretrainSettings, standing: Standing, record: Mapping[str, Any]) -> str:

@@ -283,3 +283,46 @@ def test_command_builds_the_corpus_and_trains(
 def test_unknown_objective(capsys: pytest.CaptureFixture[str]) -> None:
     assert fankui.run(["pretrain", "--output", "x", "--objective", "clm"]) == 2
     assert "--objective is one of mlm, rtd, labels; found 'clm'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--steps", "-3"], "--steps is between 1 and 1,000,000,000; found -3"),
+        (["--minutes", "0"], "--minutes is between 0.001 and 1,000,000; found 0.0"),
+        (["--steps", "3", "--mask", "1.5"], "--mask is between 0.01 and 0.9; found 1.5"),
+        (["--steps", "3", "--rows", "0"], "--rows is between 1 and 65,536; found 0"),
+        (["--steps", "3", "--learning-rate", "-1"], "--learning-rate is between 1e-08 and 1; found -1.0"),
+        (["--steps", "3", "--layers", "0"], "--layers is between 1 and 48; found 0"),
+        (["--steps", "3", "--feedback", "7"], "--feedback is between 0 and 1; found 7.0"),
+        (["--steps", "3", "--device", "tpu9"], "; found 'tpu9'"),
+        (["--steps", "3", "--train", "mine.jsonl"], "--train"),
+        (["--objective", "labels", "--init", "x", "--minutes", "5", "--mask", "0.2"], "--minutes, --mask"),
+        (["--objective", "labels", "--init", "x", "--rows", "0"], "--rows is between 1 and 65,536; found 0"),
+    ],
+)
+def test_options_that_cannot_be_are_told_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+) -> None:
+    command = ["pretrain", "--output", str(tmp_path / "leg"), "--corpus", str(tmp_path / "corpus"), *options]
+    if "labels" in options:
+        del command[3:5]
+    assert fankui.run(command) in {1, 2}
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_an_output_that_is_no_folder_is_told_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    command = ["pretrain", "--steps", "3", "--output", str(tmp_path / "file"), "--corpus", str(tmp_path / "corpus")]
+    assert fankui.run(command) == 2
+    assert "cannot be made a folder (File exists); name another --output" in capsys.readouterr().err
+
+
+def test_a_leg_of_few_steps_has_its_losses(settings: PretrainSettings) -> None:
+    short = replace(settings, output=settings.output / "short", leg=replace(settings.leg, steps=3))
+    result = pretrain(short, progress=Silent())
+    assert result is not None
+    assert set(result.leg["losses"]) >= {"mlm"}
