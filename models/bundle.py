@@ -76,6 +76,16 @@ class ModelBundle:
         return _json(self.path / file)
 
 
+def refuse_existing(folder: Path) -> None:
+    """Raise BundleError `bundle_exists` where a new bundle has no place."""
+    if folder.exists():
+        raise _existing(folder)
+
+
+def _existing(folder: Path) -> BundleError:
+    return BundleError("bundle_exists", f"{folder} exists already; a bundle is never changed, name another folder")
+
+
 def write_bundle(
     folder: Path,
     *,
@@ -107,9 +117,7 @@ def write_bundle(
             manifest = _manifest(temporary, kind=kind, name=name, schema=schema)
             (temporary / MANIFEST).write_bytes(_dump(manifest))
     except FileExistsError:
-        raise BundleError(
-            "bundle_exists", f"{folder} exists already; a bundle is never changed, name another folder"
-        ) from None
+        raise _existing(folder) from None
     return open_bundle(folder, schema=schema)
 
 

@@ -112,7 +112,7 @@ def scan_examples(
 def require_columns(file: RowFile, columns: ColumnMap, *, schema: LabelSchema | None = None) -> None:
     """Raise DataError `column_missing` unless the text column and every column named on purpose are there."""
     path, found = file.path, file.column_names
-    shown = ", ".join(found[:30]) or "none"
+    shown = ", ".join(found[:30]) or "none, for it is empty"
     if not file.has_column(columns.text):
         message = f"{path} has no column {columns.text!r}; its columns are: {shown}; name the text's with --text-column"
         raise DataError("column_missing", message)

@@ -21,6 +21,10 @@ _Corpus = Annotated[Path, typer.Option(help="Tokenized corpus; built from --data
 _Sets = Annotated[
     Path | None, typer.Option(help="TOML table of the sets under datasets/ to read; default: data/public_sets.toml.")
 ]
+_Rate = Annotated[float | None, typer.Option(help="Greatest learning rate. [default: 1.5e-3, with labels 4e-4]")]
+_Rows = Annotated[
+    int | None, typer.Option(help="Rows of 128 tokens in a step; with labels: texts. [default: 48, with labels 96]")
+]
 
 
 def pretrain(  # noqa: PLR0917
@@ -40,12 +44,8 @@ def pretrain(  # noqa: PLR0917
     ] = "mlm",
     layers: Annotated[int, typer.Option(help="Layers of a new encoder.")] = 4,
     hidden: Annotated[int, typer.Option(help="Its width, a multiple of 64.")] = 256,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Greatest learning rate. [default: 1.5e-3, with labels 4e-4]")
-    ] = None,
-    rows: Annotated[
-        int | None, typer.Option(help="Rows of 128 tokens in a step; with labels: texts. [default: 48, with labels 96]")
-    ] = None,
+    learning_rate: _Rate = None,
+    rows: _Rows = None,
     feedback: Annotated[float, typer.Option(help="Share of the rows that hold feedback.")] = 0.7,
     mask: Annotated[float, typer.Option(help="Share of the words to be guessed.")] = 0.15,
     seed: Annotated[int, typer.Option(help="Of order, masks and weights.")] = 7,

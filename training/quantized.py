@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from models.bundle import ENGINE, ModelBundle, write_bundle
+from models.bundle import ENGINE, ModelBundle, refuse_existing, write_bundle
 from models.loading import read_predictor
 from models.quantize import TEXTS
 from pipeline.columns import ColumnMap, require_columns, to_feedback
@@ -42,6 +42,7 @@ def quantized(bundle: ModelBundle, texts: list[Prepared], *, folder: Path, progr
     """
     if bundle.kind == "linear":
         raise BundleError("not_fusable", "a linear model has no network to put into 8 bits; it is fast as it is")
+    refuse_existing(folder)
     samples = min(TEXTS, len(texts) // 2)
     with progress.bar("8 bits", 100) as advance:
         engine = build_engine(

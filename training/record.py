@@ -11,7 +11,7 @@ from pipeline.atomic import write_text
 from pipeline.prepare import text_contract
 from pipeline.resources import shipped
 from training.card import model_card
-from training.config import TrainConfig, to_toml
+from training.config import NONE, SHIPPED, NetworkSettings, TrainConfig, to_toml
 from training.evaluate import Report
 from training.fitting import Fitted, settings_of
 from training.rows import InputFile, Parts, Rows
@@ -51,6 +51,7 @@ class Findings:
         facts = {
             **({"labels": self.config.about} if self.config.about else {}),
             **({"goes on from": f"{parent}, and knows what that model has learnt"} if parent else {}),
+            **({} if parent or self.fitted.kind == "linear" else {"starts from": _start(self.config.network)}),
             "files": ", ".join(f"{file.path.name} ({file.role}, sha256 {file.sha256[:12]})" for file in self.files),
             **self._rows(),
             "rows calibrated on": self._calibrated_on(),
@@ -81,6 +82,15 @@ class Findings:
             return f"{len(self.parts.calibration):,}, held out"
         folds = self.config.linear.folds
         return f"{len(self.fitted.unseen.rows):,}, each by one of {folds} models that were fitted without it"
+
+
+def _start(network: NetworkSettings) -> str:
+    """What a network that goes on from no model began with."""
+    if network.encoder == NONE:
+        return "random weights"
+    if network.encoder == SHIPPED:
+        return "the shipped encoder, of which models/encoder/README.md tells data and compute"
+    return f"the encoder {Path(network.encoder).name}" + (f" at {network.revision}" if network.revision else "")
 
 
 def write_reports(findings: Findings, folder: Path) -> tuple[Path, ...]:

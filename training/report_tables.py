@@ -9,7 +9,7 @@ from training.gate import Verdict
 from training.metrics import HEADLINE
 
 _COLORS = {"better": "green", "worse": "red", "even": "dim"}
-_BESIDE = ("accuracy", "recall.alert", "ece")  # shown beside a task's headline
+_BESIDE = ("accuracy", "recall.alert", "recall_top_quarter.alert", "ece")  # shown beside a task's headline
 _LABELS_SHOWN = 30
 
 

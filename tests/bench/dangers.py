@@ -6,25 +6,28 @@ Without files: triage/dev.jsonl of the folder that $FANKUI_DATA names. No text i
 """
 
 import json
-import os
-import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.dangers import Danger, find_dangers, load_dangers
+from pipeline.data_folder import data_folder
 from pipeline.prepare import prepare
 
 LEVELS = ("low", "medium", "high", "critical")
 GRAVE = ("high", "critical")
 
 
-def main() -> None:
+def main(
+    files: Annotated[list[Path] | None, typer.Argument(help="Labelled jsonl; default triage/dev.jsonl.")] = None,
+) -> None:
     """Measure and print."""
-    files = [Path(name) for name in sys.argv[1:]] or [Path(os.environ["FANKUI_DATA"]) / "triage" / "dev.jsonl"]
+    files = files or [data_folder() / "triage" / "dev.jsonl"]
     rows = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     texts = [prepare(row["text"]).text for row in rows]
     lexicon = load_dangers()
@@ -67,4 +70,4 @@ def _grave(count: Counter[str]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -66,6 +66,7 @@ def test_a_training_starts_from_it(trained_network: TrainResult, run_training: R
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
     parent, card = trained_network.bundle, further.bundle.read("card.md").decode()
     assert f"- goes on from: {parent.version} (digest {parent.digest}), and knows what that model has learnt" in card
+    assert "- starts from" not in card
     assert f"- of the train rows: 4 = 4 trained on, after what {parent.version} was trained on + " in card
     assert further.bundle.json("config.json")["training"]["network"]["start"] == parent.version
     assert str(parent.path) not in (further.folder / "run.json").read_text(encoding="utf-8")

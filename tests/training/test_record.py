@@ -18,6 +18,10 @@ def lines(result: TrainResult) -> dict[str, str]:
     return dict(line[2:].split(": ", 1) for line in section.splitlines() if line.startswith("- "))
 
 
+def test_a_network_tells_what_it_starts_from(trained_network: TrainResult) -> None:
+    assert lines(trained_network)["starts from"] == "random weights"
+
+
 def test_the_parts_add_up(run_training: RunTraining, examples: list[Example], tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"text": example.text, **example.labels} for example in examples]
     rows.append({"text": "\u200b\u200b", "sentiment": "negative"})  # nothing but invisible characters
