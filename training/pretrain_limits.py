@@ -8,7 +8,7 @@ from pipeline.errors import ConfigError, UsageError
 _LIMITS: Mapping[str, tuple[float, float]] = {
     "--minutes": (0.001, 1_000_000),
     "--steps": (1, 1_000_000_000),
-    "--learning-rate": (1e-8, 1),
+    "--learning-rate": (1e-10, 1),
     "--rows": (1, 65_536),
     "--feedback": (0, 1),
     "--mask": (0.01, 0.9),

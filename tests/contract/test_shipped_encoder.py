@@ -41,7 +41,7 @@ def test_every_placeholder_is_one_token() -> None:
     tokenizer = load_tokenizer(str(FOLDER), max_tokens=longest_input(load_encoder(str(FOLDER)).config))
     assert len(PLACEHOLDERS) >= 5
     for placeholder in PLACEHOLDERS:
-        assert tokenizer.count(placeholder) == 1
+        assert tokenizer.counts([placeholder]) == [1]
         assert tokenizer.known_fraction(placeholder) == 1.0
 
 

@@ -17,7 +17,7 @@ from serving.store.tables import events, job_chunks, jobs
 from tests.crash.test_store_killed import rows
 
 PHONE = "13912345678"
-ROWS = 4_000
+ROWS = 12_000  # so many that a second server is up before they are scored
 
 
 def upload(server: Any, count: int, key: str) -> str:

@@ -294,7 +294,7 @@ def test_unknown_objective(capsys: pytest.CaptureFixture[str]) -> None:
         (["--minutes", "0"], "--minutes is between 0.001 and 1,000,000; found 0.0"),
         (["--steps", "3", "--mask", "1.5"], "--mask is between 0.01 and 0.9; found 1.5"),
         (["--steps", "3", "--rows", "0"], "--rows is between 1 and 65,536; found 0"),
-        (["--steps", "3", "--learning-rate", "-1"], "--learning-rate is between 1e-08 and 1; found -1.0"),
+        (["--steps", "3", "--learning-rate", "-1"], "--learning-rate is between 1e-10 and 1; found -1.0"),
         (["--steps", "3", "--layers", "0"], "--layers is between 1 and 48; found 0"),
         (["--steps", "3", "--feedback", "7"], "--feedback is between 0 and 1; found 7.0"),
         (["--steps", "3", "--device", "tpu9"], "; found 'tpu9'"),
