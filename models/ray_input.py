@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from models.score_arguments import data_files
 from pipeline.errors import DataError, UsageError
 from pipeline.parquet_rows import table_rows
 from pipeline.readers import RowFile, file_format, open_file
@@ -140,9 +141,7 @@ def _below(path: Path) -> Iterator[Source]:
     if not path.is_dir():
         yield _source(path, path.stem)
         return
-    # As Hadoop and Spark have it: what begins with _ or . is no data (_SUCCESS, .crc).
-    names = sorted(file for file in path.rglob("*") if file.is_file())
-    seen = [file for file in names if not any(part[0] in "._" for part in file.relative_to(path).parts)]
+    seen = data_files(path)
     if not seen:
         raise UsageError("no_files", f"{path} holds no csv or parquet file; name another folder")
     for file in seen:

@@ -137,11 +137,15 @@ def _files(arg: str, place: str) -> list[Path]:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """The files of a data set that lies in a folder, partitioned or not: all that can be read, at any depth.
+    """The files of a data set that lies in a folder, partitioned or not: all that can be read, at any depth."""
+    return [path for path in data_files(folder) if path.suffix.lower() in FORMATS]
 
-    As Hadoop and Spark have it: what begins with _ or . is no data (_SUCCESS, .crc).
+
+def data_files(folder: Path) -> list[Path]:
+    """All files below a folder, sorted, but those that are no data as Hadoop and Spark have it: what begins with _ or .
+    (_SUCCESS, .crc).
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FORMATS and path.is_file())
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
     return [path for path in found if not any(part[0] in "._" for part in path.relative_to(folder).parts)]
 
 
