@@ -22,7 +22,7 @@ OBJECT_STORE_BYTES = 512 << 20
 
 _PATIENCE = 10.0  # seconds
 
-_QUIET = {
+_UNLESS_TOLD = {
     "RAY_USAGE_STATS_ENABLED": "0",  # Ray reports to its makers unless told not to
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what it would otherwise warn about
     "RAY_BACKEND_LOG_LEVEL": "fatal",
@@ -52,7 +52,7 @@ def ray_session(address: str | None, *, actors: int | None = None, dashboard: bo
 
     Raises ClusterError `ray_unreachable`, or `ray_failed` for whatever Ray itself raises inside the block.
     """
-    for name, value in _QUIET.items():
+    for name, value in _UNLESS_TOLD.items():
         os.environ.setdefault(name, value)
     import ray
     from ray.exceptions import RayError
