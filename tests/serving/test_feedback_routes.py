@@ -293,7 +293,8 @@ def test_a_misspelt_filter_does_not_let_everything_pass(client: Client, path: st
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_item")
     assert answer.json()["detail"].startswith("expected ")
     assert "custmer" not in answer.text
-    assert "138" not in answer.text
+    # The request's own number is 32 digits by chance; one in a hundred holds these three.
+    assert "138" not in answer.text.replace(answer.json()["request_id"], "")
     assert client.delete("/v1/feedback/a1?dry_run=true").status_code == 422
     assert client.get("/v1/feedback/a1").status_code == 200
 
